@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// bf16 and f16: 16-bit floats that store numbers and never compute with them.
+#pragma once
+
+#include <bit>      // bit_cast
+#include <cstdint>  // uint16_t, uint32_t
+
+#include <graft/base/config.hpp>
+
+namespace graft {
+
+/// The upper half of an IEEE float: 8 exponent bits, 7 stored fraction bits. Rounds to nearest, ties to even; NaN stays NaN.
+struct bf16 {
+  std::uint16_t bits = 0;
+
+  bf16() = default;
+  GRAFT_HD constexpr explicit bf16(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
+    const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
+    bits = static_cast<std::uint16_t>(is_nan ? (word >> 16) | 0x40u : rounded >> 16);
+  }
+  GRAFT_HD constexpr explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+  friend constexpr bool operator==(bf16, bf16) = default;
+};
+
+/// IEEE half precision, decoded only: checkpoints hold it, graft converts it once.
+struct f16 {
+  std::uint16_t bits = 0;
+
+  GRAFT_HD constexpr explicit operator float() const {
+    const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
+    const std::uint32_t magnitude = bits & 0x7fffu;
+    if (magnitude >= 0x7c00u) {  // infinity and NaN keep their fraction
+      return std::bit_cast<float>(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
+    }
+    if (magnitude >= 0x0400u) {  // normal: rebias the exponent by 127 - 15
+      return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
+    }
+    const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
+    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(subnormal));
+  }
+};
+
+}  // namespace graft

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// precision: which types weights are stored in, gemms multiply in, and everything else is computed in.
+#pragma once
+
+#include <concepts>
+
+#include <graft/core/scalar.hpp>
+
+namespace graft {
+
+/// One type for everything: Uniform<float> to train small models, Uniform<std::complex<double>> to prove gradients.
+template <scalar T>
+struct Uniform {
+  using Stored = T;    // frozen weights, and the operands that meet them in a gemm
+  using Computed = T;  // residual stream, sums, adapters, optimizer
+};
+
+/// Weights and gemm operands in S; sums, residual stream and adapters in C. A value is rounded to S once, on entry to a gemm.
+template <storable S, scalar C>
+struct Mixed {
+  using Stored = S;
+  using Computed = C;
+};
+
+template <class P>
+concept precision = storable<typename P::Stored> && scalar<typename P::Computed>;
+
+static_assert(precision<Uniform<float>> && precision<Mixed<bf16, float>>);
+
+}  // namespace graft

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensor: owns an aligned rows x columns block and hands out views of it.
+#pragma once
+
+#include <algorithm>  // fill_n, copy_n
+#include <memory>     // unique_ptr
+#include <new>        // align_val_t
+
+#include <graft/base/index.hpp>
+#include <graft/core/view.hpp>
+
+namespace graft {
+
+/// Alignment of everything that graft allocates: a cache line, and a register of AVX-512.
+inline constexpr std::size_t alignment = 64;
+
+/// Zero-filled, 64-byte aligned, row-major storage. Moves cheaply (views stay valid), copies only by clone().
+template <class T>
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(Index rows, Index cols) : rows_(rows), cols_(cols) {
+    require(rows >= 0 && cols >= 0, "shape.103", "Tensor: extents must not be negative");
+    if (rows * cols > 0) {
+      data_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(rows * cols) * sizeof(T), std::align_val_t{alignment})));
+      std::uninitialized_fill_n(data_.get(), rows * cols, T{});
+    }
+  }
+
+  [[nodiscard]] Tensor clone() const {
+    Tensor copy(rows_, cols_);
+    std::copy_n(data_.get(), rows_ * cols_, copy.data_.get());
+    return copy;
+  }
+
+  [[nodiscard]] View<T> view() { return {data_.get(), rows_, cols_}; }
+  [[nodiscard]] View<const T> view() const { return {data_.get(), rows_, cols_}; }
+  [[nodiscard]] Index rows() const { return rows_; }
+  [[nodiscard]] Index cols() const { return cols_; }
+  [[nodiscard]] Index size() const { return rows_ * cols_; }
+  [[nodiscard]] T* data() { return data_.get(); }
+  [[nodiscard]] const T* data() const { return data_.get(); }
+  [[nodiscard]] T& operator()(Index i, Index j) { return data_[i * cols_ + j]; }
+  [[nodiscard]] const T& operator()(Index i, Index j) const { return data_[i * cols_ + j]; }
+
+ private:
+  static_assert(std::is_trivially_destructible_v<T>, "Tensor: elements are plain numbers");
+  struct Free {
+    void operator()(T* pointer) const { ::operator delete(static_cast<void*>(pointer), std::align_val_t{alignment}); }
+  };
+  std::unique_ptr<T[], Free> data_;
+  Index rows_ = 0;
+  Index cols_ = 0;
+};
+
+}  // namespace graft
