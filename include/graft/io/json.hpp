@@ -2,9 +2,12 @@
 // json: the only door to nlohmann/json; parsing is bounded and strict, and every error names file, key, expected and found.
 #pragma once
 
+#include <cstdint>  // int64_t
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>  // is_integral_v
+#include <utility>      // in_range
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -38,7 +41,53 @@ using Json = nlohmann::json;
     return Json::parse(text.begin(), text.end(), strict);
   } catch (const Json::parse_error& error) {
     fail("io.210", "not valid JSON at byte " + std::to_string(error.byte), where);
+  } catch (const Json::exception&) {  // a number beyond double
+    fail("io.210", "not valid JSON: it holds a number that no double can hold", where);
   }
+}
+
+namespace detail {
+/// nlohmann turns 3.7, true and 2^40 into an int without a word; here each type takes its own kind and range only.
+template <class T>
+[[nodiscard]] bool json_holds(const Json& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value.is_boolean();
+  } else if constexpr (std::is_integral_v<T>) {
+    return value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                      : value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+  } else if constexpr (std::is_floating_point_v<T>) {
+    return value.is_number();
+  } else {
+    return true;
+  }
+}
+template <class T>
+inline constexpr bool is_vector = false;
+template <class T>
+inline constexpr bool is_vector<std::vector<T>> = true;
+}  // namespace detail
+
+/// A JSON value as a T, or io.212 with what was found; `key` names it in the error.
+template <class T>
+[[nodiscard]] T json_as(const Json& value, const std::string& key, const std::string& where) {
+  if constexpr (detail::is_vector<T>) {
+    if (value.is_array()) {
+      T values;
+      for (const Json& element : value) {
+        values.push_back(json_as<typename T::value_type>(element, key, where));
+      }
+      return values;
+    }
+  } else if (detail::json_holds<T>(value)) {
+    try {
+      return value.get<T>();
+    } catch (const Json::exception&) {  // falls through to the message
+    }
+  }
+  fail("io.212",
+       "key \"" + key + "\" holds " + value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80) +
+           ", which is of the wrong kind",
+       where);
 }
 
 /// The value of `key`, or io.212 with what was expected and what was found.
@@ -48,11 +97,7 @@ template <class T>
   if (found == object.end()) {
     fail("io.212", "key \"" + key + "\" is missing", where);
   }
-  try {
-    return found->template get<T>();
-  } catch (const Json::exception&) {
-    fail("io.212", "key \"" + key + "\" holds " + found->dump().substr(0, 80) + ", which is of the wrong kind", where);
-  }
+  return json_as<T>(*found, key, where);
 }
 
 /// The value of `key`, or `fallback` where the key is absent or null.
