@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arena: one caller-owned block of memory, laid out by a dry pass that takes the same views from no memory at all.
+#pragma once
+
+#include <algorithm>  // find_if, max
+#include <cstddef>    // byte
+#include <string_view>
+#include <vector>
+
+#include <graft/base/require.hpp>
+#include <graft/core/block.hpp>
+#include <graft/core/parallel.hpp>
+#include <graft/core/tensor.hpp>
+
+namespace graft {
+
+/// What the arena is asked for under one name, summed over all layers.
+struct ArenaEntry {
+  std::string_view name;
+  std::size_t bytes = 0;
+};
+
+/// Hands out views in stack order. While measuring, views have shapes and no memory; the peak then says what to reserve,
+/// and the entries are the forecast that users see. Names are string literals.
+class Arena {
+ public:
+  /// Forgets every view and counts from zero; nothing is handed out until reserve().
+  void measure() {
+    start_over();
+    measuring_ = true;
+  }
+
+  /// Makes room for the peak just measured (memory grows, never shrinks) and starts to hand out real views.
+  void reserve() {
+    const std::size_t bytes = peak_;
+    if (bytes > static_cast<std::size_t>(storage_.size())) {
+      storage_ = Tensor<std::byte>();  // give the old memory back first
+      storage_ = Tensor<std::byte>(1, static_cast<Index>(bytes));
+    }
+    start_over();
+    measuring_ = false;
+  }
+
+  template <class T>
+  [[nodiscard]] View<T> take(std::string_view name, Index rows, Index cols) {
+    const auto bytes = static_cast<std::size_t>(round_up(rows * cols * Index{sizeof(T)}, Index{alignment}));
+    const std::size_t at = used_;
+    used_ += bytes;
+    peak_ = std::max(peak_, used_);
+    account(name, bytes);
+    if (measuring_) {
+      return {nullptr, rows, cols};
+    }
+    require(used_ <= static_cast<std::size_t>(storage_.size()), "shape.112",
+            "Arena: more was taken than the dry pass measured");
+    return {reinterpret_cast<T*>(storage_.data() + at), rows, cols};
+  }
+
+  /// A slab with a row for every token where `wide`, else with `lane_rows` rows for every lane.
+  template <class T>
+  [[nodiscard]] Slab<T> slab(std::string_view name, bool wide, Index tokens, Index lane_rows, Index cols) {
+    return wide ? Slab<T>{take<T>(name, tokens, cols), 0}
+                : Slab<T>{take<T>(name, lane_count() * lane_rows, cols), lane_rows};
+  }
+
+  /// Everything taken after mark() is given back by rewind(): layers share their scratch so.
+  [[nodiscard]] std::size_t mark() const { return used_; }
+  void rewind(std::size_t mark) { used_ = mark; }
+
+  [[nodiscard]] std::size_t peak() const { return peak_; }
+  [[nodiscard]] const std::vector<ArenaEntry>& entries() const { return entries_; }
+
+ private:
+  void start_over() {
+    used_ = 0;
+    peak_ = 0;
+    entries_.clear();
+  }
+  void account(std::string_view name, std::size_t bytes) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const ArenaEntry& e) { return e.name == name; });
+    if (found == entries_.end()) {
+      entries_.push_back({name, bytes});
+    } else {
+      found->bytes += bytes;
+    }
+  }
+
+  Tensor<std::byte> storage_;
+  std::vector<ArenaEntry> entries_;
+  std::size_t used_ = 0;
+  std::size_t peak_ = 0;
+  bool measuring_ = true;
+};
+
+}  // namespace graft

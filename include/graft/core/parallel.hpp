@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// parallel_for: tasks on the threads of the one OpenMP pool; serial where OpenMP is off.
+#pragma once
+
+#include <exception>  // exception_ptr
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include <graft/base/index.hpp>
+
+namespace graft {
+
+/// Number of lanes that parallel_for may use at once; scratch memory is laid out for so many.
+[[nodiscard]] inline Index lane_count() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// Calls body(task, lane) once for every task in [0, count). Tasks are independent: no result may depend on which lane
+/// ran a task, or when. The first exception is thrown again here. Calls do not nest.
+template <class Body>
+void parallel_for(Index count, const Body& body) {
+#if defined(_OPENMP)
+  std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic, 1) if (count > 1)
+  for (Index task = 0; task < count; ++task) {
+    try {
+      body(task, Index{omp_get_thread_num()});
+    } catch (...) {
+#pragma omp critical(graft_parallel_for)
+      failure = failure ? failure : std::current_exception();
+    }
+  }
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+#else
+  for (Index task = 0; task < count; ++task) {
+    body(task, Index{0});
+  }
+#endif
+}
+
+}  // namespace graft

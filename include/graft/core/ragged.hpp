@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ragged: sequences stand one after another in the rows of every matrix, with their offsets beside them. No padding exists.
+#pragma once
+
+#include <vector>
+
+#include <graft/base/index.hpp>
+#include <graft/base/require.hpp>
+
+namespace graft {
+
+/// What the rows of a batch mean. Sequence i owns rows offsets[i] .. offsets[i + 1].
+struct Ragged {
+  std::vector<Index> offsets{0};  // one more than there are sequences
+  std::vector<Index> prompt;      // tokens of the sequence that precede its first trained token; ReFT counts in them
+  std::vector<Index> start;       // position of its first row: 0, or the length of what a cache already holds
+  std::vector<Index> adapter;     // which adapter of the bank its rows go through; 0 = none
+
+  [[nodiscard]] Index sequences() const { return static_cast<Index>(offsets.size()) - 1; }
+  [[nodiscard]] Index tokens() const { return offsets.back(); }
+  [[nodiscard]] Index begin(Index sequence) const { return offsets[static_cast<std::size_t>(sequence)]; }
+  [[nodiscard]] Index length(Index sequence) const { return begin(sequence + 1) - begin(sequence); }
+
+  /// Appends a sequence of `length` rows.
+  void push(Index length, Index prompt_length, Index start_position = 0, Index adapter_id = 1) {
+    require(length > 0 && prompt_length >= 0 && start_position >= 0 && adapter_id >= 0, "shape.110",
+            "Ragged: a sequence has at least one row, and no negative prompt, start or adapter");
+    offsets.push_back(tokens() + length);
+    prompt.push_back(prompt_length);
+    start.push_back(start_position);
+    adapter.push_back(adapter_id);
+  }
+};
+
+/// A run of rows [begin, begin + rows).
+struct RowRange {
+  Index begin = 0;
+  Index rows = 0;
+};
+
+/// The rows whose sequences use `adapter`, as maximal runs in rising order.
+[[nodiscard]] inline std::vector<RowRange> rows_of_adapter(const Ragged& batch, Index adapter) {
+  std::vector<RowRange> runs;
+  for (Index i = 0; i < batch.sequences(); ++i) {
+    if (batch.adapter[static_cast<std::size_t>(i)] != adapter) {
+      continue;
+    }
+    if (!runs.empty() && runs.back().begin + runs.back().rows == batch.begin(i)) {
+      runs.back().rows += batch.length(i);
+    } else {
+      runs.push_back({batch.begin(i), batch.length(i)});
+    }
+  }
+  return runs;
+}
+
+/// The part of `a` that lies in `b`; rows is 0 where they do not meet.
+[[nodiscard]] constexpr RowRange intersect(RowRange a, RowRange b) {
+  const Index begin = a.begin > b.begin ? a.begin : b.begin;
+  const Index a_end = a.begin + a.rows;
+  const Index b_end = b.begin + b.rows;
+  const Index end = a_end < b_end ? a_end : b_end;
+  return {begin, end > begin ? end - begin : 0};
+}
+
+}  // namespace graft

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// gated activation: a = f(gate) * up, the middle of a feed-forward layer (Shazeer, "GLU variants improve transformer", 2020).
+#pragma once
+
+#include <cmath>
+
+#include <graft/base/require.hpp>
+#include <graft/core/scalar.hpp>
+#include <graft/core/view.hpp>
+
+namespace graft::ops {
+
+/// silu: x sigmoid(x) (SwiGLU, LLaMA). gelu_tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (GeGLU, Gemma).
+enum class Activation { silu, gelu_tanh };
+
+/// f(x) and f'(x).
+template <scalar T>
+struct ActivationValue {
+  T value;
+  T slope;
+};
+
+template <scalar T>
+[[nodiscard]] ActivationValue<T> activate(Activation kind, T x) {
+  using std::exp;
+  using std::tanh;
+  using R = real_type<T>;
+  if (kind == Activation::silu) {
+    const T sigmoid = T(1) / (T(1) + exp(-x));
+    return {x * sigmoid, sigmoid * (T(1) + x * (T(1) - sigmoid))};
+  }
+  const R root = R(0.79788456080286535588);  // sqrt(2 / pi)
+  const R cubic = R(0.044715);
+  const T t = tanh(root * (x + cubic * x * x * x));
+  const T inner = root * (T(1) + R(3) * cubic * x * x);
+  return {R(0.5) * x * (T(1) + t), R(0.5) * (T(1) + t) + R(0.5) * x * (T(1) - t * t) * inner};
+}
+
+/// gate(T,F), up(T,F) => a(T,F).
+template <scalar T>
+void gated_activation(Activation kind, View<const T> gate, View<const T> up, View<T> a) {
+  require(gate.rows == up.rows && gate.cols == up.cols && a.rows == up.rows && a.cols == up.cols, "shape.124",
+          "gated_activation: gate(T,F), up(T,F) and a(T,F) disagree");
+  for (Index i = 0; i < a.rows; ++i) {
+    for (Index j = 0; j < a.cols; ++j) {
+      a(i, j) = activate(kind, gate(i, j)).value * up(i, j);
+    }
+  }
+}
+
+/// dgate = da up f'(gate), dup = da f(gate); dgate and dup are overwritten, and either may be da itself.
+template <scalar T>
+void gated_activation_vjp(Activation kind, View<const T> gate, View<const T> up, View<const T> da, View<T> dgate,
+                          View<T> dup) {
+  require(gate.rows == up.rows && da.rows == up.rows && dgate.rows == up.rows && dup.rows == up.rows, "shape.124",
+          "gated_activation_vjp: gate(T,F), up(T,F) and da(T,F) disagree");
+  for (Index i = 0; i < da.rows; ++i) {
+    for (Index j = 0; j < da.cols; ++j) {
+      const auto f = activate(kind, gate(i, j));
+      const T d = da(i, j);
+      dgate(i, j) = d * up(i, j) * f.slope;
+      dup(i, j) = d * f.value;
+    }
+  }
+}
+
+}  // namespace graft::ops

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// adamw: Adam with decoupled weight decay (Loshchilov and Hutter, 2019), in torch's order of operations.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+
+#include <graft/core/view.hpp>
+
+namespace graft::ops {
+
+/// What one step needs: rates of the method, and the number of the step (from 1) for the bias corrections.
+struct AdamWStep {
+  double rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double decay = 0;
+  Index number = 1;
+};
+
+/// value -= rate decay value; m, v: moving moments of scale * gradient; value -= rate m^ / (sqrt(v^) + epsilon).
+template <std::floating_point T>
+void adamw(const AdamWStep& step, T scale, View<const T> gradient, View<T> m, View<T> v, View<T> value) {
+  const T shrink = static_cast<T>(1.0 - step.rate * step.decay);
+  const T b1 = static_cast<T>(step.beta1);
+  const T b2 = static_cast<T>(step.beta2);
+  const auto n = static_cast<double>(step.number);
+  const T size = static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, n)));
+  const T root = static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, n)));
+  const T epsilon = static_cast<T>(step.epsilon);
+  for (Index i = 0; i < value.rows; ++i) {
+    for (Index j = 0; j < value.cols; ++j) {
+      const T g = scale * gradient(i, j);
+      m(i, j) = b1 * m(i, j) + (T(1) - b1) * g;
+      v(i, j) = b2 * v(i, j) + (T(1) - b2) * g * g;
+      value(i, j) = shrink * value(i, j) - size * m(i, j) / (std::sqrt(v(i, j)) / root + epsilon);
+    }
+  }
+}
+
+}  // namespace graft::ops

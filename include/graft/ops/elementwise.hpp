@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// elementwise: copies with conversion, sums, bias rows, dropout, and the few whole-matrix reductions.
+#pragma once
+
+#include <cstdint>
+
+#include <graft/base/require.hpp>
+#include <graft/core/random.hpp>
+#include <graft/core/scalar.hpp>
+#include <graft/core/view.hpp>
+
+namespace graft::ops {
+
+namespace detail {
+template <class A, class B>
+void same_shape(const View<A>& a, const View<B>& b) {
+  require(a.rows == b.rows && a.cols == b.cols, "shape.129", "elementwise: x(T,N) and y(T,N) disagree");
+}
+}  // namespace detail
+
+/// y = x, converted.
+template <storable A, storable B>
+void copy(View<const A> x, View<B> y) {
+  detail::same_shape(x, y);
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      y(i, j) = to<B>(x(i, j));
+    }
+  }
+}
+
+/// y = value everywhere.
+template <scalar T>
+void fill(T value, View<T> y) {
+  for (Index i = 0; i < y.rows; ++i) {
+    for (Index j = 0; j < y.cols; ++j) {
+      y(i, j) = value;
+    }
+  }
+}
+
+/// y += alpha x.
+template <scalar T>
+void add(T alpha, View<const T> x, View<T> y) {
+  detail::same_shape(x, y);
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      y(i, j) += alpha * x(i, j);
+    }
+  }
+}
+
+/// y *= alpha.
+template <scalar T>
+void scale(T alpha, View<T> y) {
+  for (Index i = 0; i < y.rows; ++i) {
+    for (Index j = 0; j < y.cols; ++j) {
+      y(i, j) *= alpha;
+    }
+  }
+}
+
+/// Every row of y(T,N) += bias(1,N).
+template <storable S, scalar T>
+void add_bias(View<const S> bias, View<T> y) {
+  require(bias.cols == y.cols, "shape.129", "add_bias: bias(1,N) and y(T,N) disagree");
+  for (Index i = 0; i < y.rows; ++i) {
+    for (Index j = 0; j < y.cols; ++j) {
+      y(i, j) += to<T>(bias(0, j));
+    }
+  }
+}
+
+/// sum(1,N) += alpha times the sum of the rows of y(T,N), in order: the gradient of a bias.
+template <scalar T>
+void add_column_sums(T alpha, View<const T> y, View<T> sum) {
+  require(sum.cols == y.cols, "shape.129", "add_column_sums: y(T,N) and sum(1,N) disagree");
+  for (Index i = 0; i < y.rows; ++i) {
+    for (Index j = 0; j < y.cols; ++j) {
+      sum(0, j) += alpha * y(i, j);
+    }
+  }
+}
+
+/// y = x * mask / (1 - rate); the mask of element (i, j) is number (first_row + i) * cols + j of `random`, so that the
+/// same call is the gradient too and nothing is kept. x and y may be the same.
+template <scalar T>
+void dropout(double rate, Random random, Index first_row, View<const T> x, View<T> y) {
+  detail::same_shape(x, y);
+  const T kept(static_cast<real_type<T>>(1.0 / (1.0 - rate)));
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      const auto number = static_cast<std::uint64_t>((first_row + i) * x.cols + j);
+      y(i, j) = random.uniform(number) < rate ? T{} : x(i, j) * kept;
+    }
+  }
+}
+
+/// Sum of squares, in double, row by row in order.
+template <scalar T>
+[[nodiscard]] double squared_norm(View<const T> x) {
+  double sum = 0;
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      const auto value = static_cast<double>(real_part(x(i, j)));
+      sum += value * value;
+    }
+  }
+  return sum;
+}
+
+}  // namespace graft::ops

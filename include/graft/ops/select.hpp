@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// gather and scatter: whole rows or whole columns chosen by index lists (embeddings, edited positions, skeletons).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <graft/base/require.hpp>
+#include <graft/core/scalar.hpp>
+#include <graft/core/view.hpp>
+
+namespace graft::ops {
+
+namespace detail {
+template <class I>
+void check_list(Index wanted, std::span<const I> list, Index extent) {
+  require(wanted == static_cast<Index>(list.size()), "shape.127",
+          "gather/scatter: the index list and the matrix disagree in length");
+  for (const I index : list) {
+    require(index >= 0 && static_cast<Index>(index) < extent, "shape.128", "gather/scatter: an index is out of range");
+  }
+}
+}  // namespace detail
+
+/// out(i, :) = from(list[i], :), converted.
+template <class I, storable S, scalar T>
+void gather_rows(View<const S> from, std::span<const I> list, View<T> out) {
+  detail::check_list(out.rows, list, from.rows);
+  for (Index i = 0; i < out.rows; ++i) {
+    const auto source = static_cast<Index>(list[static_cast<std::size_t>(i)]);
+    for (Index j = 0; j < out.cols; ++j) {
+      out(i, j) = to<T>(from(source, j));
+    }
+  }
+}
+
+/// onto(list[i], :) = rows(i, :).
+template <class I, scalar T>
+void scatter_rows(View<const T> rows, std::span<const I> list, View<T> onto) {
+  detail::check_list(rows.rows, list, onto.rows);
+  for (Index i = 0; i < rows.rows; ++i) {
+    const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
+    for (Index j = 0; j < rows.cols; ++j) {
+      onto(target, j) = rows(i, j);
+    }
+  }
+}
+
+/// onto(list[i], :) += alpha rows(i, :), in the order of the list.
+template <class I, scalar T>
+void scatter_add_rows(T alpha, View<const T> rows, std::span<const I> list, View<T> onto) {
+  detail::check_list(rows.rows, list, onto.rows);
+  for (Index i = 0; i < rows.rows; ++i) {
+    const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
+    for (Index j = 0; j < rows.cols; ++j) {
+      onto(target, j) += alpha * rows(i, j);
+    }
+  }
+}
+
+/// out(:, j) = from(:, list[j]), converted.
+template <class I, storable S, scalar T>
+void gather_cols(View<const S> from, std::span<const I> list, View<T> out) {
+  detail::check_list(out.cols, list, from.cols);
+  for (Index i = 0; i < out.rows; ++i) {
+    for (Index j = 0; j < out.cols; ++j) {
+      out(i, j) = to<T>(from(i, static_cast<Index>(list[static_cast<std::size_t>(j)])));
+    }
+  }
+}
+
+/// onto(:, list[j]) += alpha cols(:, j).
+template <class I, scalar T>
+void scatter_add_cols(T alpha, View<const T> cols, std::span<const I> list, View<T> onto) {
+  detail::check_list(cols.cols, list, onto.cols);
+  for (Index i = 0; i < cols.rows; ++i) {
+    for (Index j = 0; j < cols.cols; ++j) {
+      onto(i, static_cast<Index>(list[static_cast<std::size_t>(j)])) += alpha * cols(i, j);
+    }
+  }
+}
+
+}  // namespace graft::ops
