@@ -2,6 +2,7 @@
 // backend: the narrow waist. An object that performs every primitive operation; layers and adapters call nothing else.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <span>
 
@@ -24,11 +25,8 @@ concept has_segments = requires(const B& be, Index n, detail::BlockVisitor body)
 
 /// Keeps frozen matrices in a form of its own.
 template <class B, class S>
-concept has_weights = requires(View<const S> mapped, Tensor<S> owned) {
-  typename B::template Weight<S>;
-  typename B::template Weight<S>(mapped);
-  typename B::template Weight<S>(std::move(owned));
-};
+concept has_weights = std::constructible_from<typename B::template Weight<S>, View<const S>> &&
+                      std::constructible_from<typename B::template Weight<S>, Tensor<S>&&>;
 
 template <class B, class S, class C>
 concept has_gemm = requires(const B& be, C one, View<const S> s, View<const C> c, View<C> out,

@@ -64,4 +64,12 @@ struct View {
   }
 };
 
+/// An input whose element type another argument decides: every view of T converts, constant or not.
+template <class T, class Space = Host>
+using In = std::type_identity_t<View<const T, Space>>;
+
+/// A scalar argument whose type another argument decides.
+template <class T>
+using Same = std::type_identity_t<T>;
+
 }  // namespace graft

@@ -38,7 +38,7 @@ template <scalar T>
 
 /// gate(T,F), up(T,F) => a(T,F).
 template <scalar T>
-void gated_activation(Activation kind, View<const T> gate, View<const T> up, View<T> a) {
+void gated_activation(Activation kind, In<T> gate, In<T> up, View<T> a) {
   require(gate.rows == up.rows && gate.cols == up.cols && a.rows == up.rows && a.cols == up.cols, "shape.124",
           "gated_activation: gate(T,F), up(T,F) and a(T,F) disagree");
   for (Index i = 0; i < a.rows; ++i) {
@@ -50,7 +50,7 @@ void gated_activation(Activation kind, View<const T> gate, View<const T> up, Vie
 
 /// dgate = da up f'(gate), dup = da f(gate); dgate and dup are overwritten, and either may be da itself.
 template <scalar T>
-void gated_activation_vjp(Activation kind, View<const T> gate, View<const T> up, View<const T> da, View<T> dgate,
+void gated_activation_vjp(Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate,
                           View<T> dup) {
   require(gate.rows == up.rows && da.rows == up.rows && dgate.rows == up.rows && dup.rows == up.rows, "shape.124",
           "gated_activation_vjp: gate(T,F), up(T,F) and da(T,F) disagree");

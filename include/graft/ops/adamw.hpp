@@ -21,7 +21,7 @@ struct AdamWStep {
 
 /// value -= rate decay value; m, v: moving moments of scale * gradient; value -= rate m^ / (sqrt(v^) + epsilon).
 template <std::floating_point T>
-void adamw(const AdamWStep& step, T scale, View<const T> gradient, View<T> m, View<T> v, View<T> value) {
+void adamw(const AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) {
   const T shrink = static_cast<T>(1.0 - step.rate * step.decay);
   const T b1 = static_cast<T>(step.beta1);
   const T b2 = static_cast<T>(step.beta2);

@@ -56,8 +56,8 @@ void check_attention(const AttentionShape& s, View<const T> q, View<const T> k, 
 
 /// q(T,H*K), k(S,G*K), v(S,G*K) => o(T,H*K), lse(T,H).
 template <scalar T>
-void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans, View<const T> q, View<const T> k,
-               View<const T> v, View<T> o, View<T> lse) {
+void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k,
+               In<T> v, View<T> o, View<T> lse) {
   using std::exp;
   using std::log;
   detail::check_attention<T>(shape, q, k, v, lse);
@@ -103,8 +103,8 @@ void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans
 /// From o, lse and do: dq (overwritten), dk and dv (overwritten in the rows of the spans). With p = exp(s - lse) and
 /// D = <do, o>: dv += p do, ds = p (<do, v> - D), dq += scale ds k, dk += scale ds q.
 template <scalar T>
-void attention_vjp(const AttentionShape& shape, std::span<const AttentionSpan> spans, View<const T> q, View<const T> k,
-                   View<const T> v, View<const T> o, View<const T> lse, View<const T> d_o, View<T> dq, View<T> dk,
+void attention_vjp(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k,
+                   In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk,
                    View<T> dv) {
   using std::exp;
   detail::check_attention<T>(shape, q, k, v, lse);

@@ -14,7 +14,7 @@ namespace graft::ops {
 
 /// logits(N,V), N labels => nll(N,1). Where `scale` is not 0 the logits become scale * (softmax - onehot(label)).
 template <scalar T>
-void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, T scale, View<T> nll) {
+void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) {
   using std::exp;
   using std::log;
   require(static_cast<Index>(labels.size()) == logits.rows && nll.rows == logits.rows, "shape.125",

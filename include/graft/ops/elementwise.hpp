@@ -19,8 +19,8 @@ void same_shape(const View<A>& a, const View<B>& b) {
 }  // namespace detail
 
 /// y = x, converted.
-template <storable A, storable B>
-void copy(View<const A> x, View<B> y) {
+template <class A, storable B>
+void copy(View<A> x, View<B> y) {
   detail::same_shape(x, y);
   for (Index i = 0; i < x.rows; ++i) {
     for (Index j = 0; j < x.cols; ++j) {
@@ -31,7 +31,7 @@ void copy(View<const A> x, View<B> y) {
 
 /// y = value everywhere.
 template <scalar T>
-void fill(T value, View<T> y) {
+void fill(Same<T> value, View<T> y) {
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) {
       y(i, j) = value;
@@ -41,7 +41,7 @@ void fill(T value, View<T> y) {
 
 /// y += alpha x.
 template <scalar T>
-void add(T alpha, View<const T> x, View<T> y) {
+void add(Same<T> alpha, In<T> x, View<T> y) {
   detail::same_shape(x, y);
   for (Index i = 0; i < x.rows; ++i) {
     for (Index j = 0; j < x.cols; ++j) {
@@ -52,7 +52,7 @@ void add(T alpha, View<const T> x, View<T> y) {
 
 /// y *= alpha.
 template <scalar T>
-void scale(T alpha, View<T> y) {
+void scale(Same<T> alpha, View<T> y) {
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) {
       y(i, j) *= alpha;
@@ -61,8 +61,8 @@ void scale(T alpha, View<T> y) {
 }
 
 /// Every row of y(T,N) += bias(1,N).
-template <storable S, scalar T>
-void add_bias(View<const S> bias, View<T> y) {
+template <class S, scalar T>
+void add_bias(View<S> bias, View<T> y) {
   require(bias.cols == y.cols, "shape.129", "add_bias: bias(1,N) and y(T,N) disagree");
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) {
@@ -73,7 +73,7 @@ void add_bias(View<const S> bias, View<T> y) {
 
 /// sum(1,N) += alpha times the sum of the rows of y(T,N), in order: the gradient of a bias.
 template <scalar T>
-void add_column_sums(T alpha, View<const T> y, View<T> sum) {
+void add_column_sums(Same<T> alpha, In<T> y, View<T> sum) {
   require(sum.cols == y.cols, "shape.129", "add_column_sums: y(T,N) and sum(1,N) disagree");
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) {
@@ -85,7 +85,7 @@ void add_column_sums(T alpha, View<const T> y, View<T> sum) {
 /// y = x * mask / (1 - rate); the mask of element (i, j) is number (first_row + i) * cols + j of `random`, so that the
 /// same call is the gradient too and nothing is kept. x and y may be the same.
 template <scalar T>
-void dropout(double rate, Random random, Index first_row, View<const T> x, View<T> y) {
+void dropout(double rate, Random random, Index first_row, In<T> x, View<T> y) {
   detail::same_shape(x, y);
   const T kept(static_cast<real_type<T>>(1.0 / (1.0 - rate)));
   for (Index i = 0; i < x.rows; ++i) {

@@ -9,8 +9,8 @@
 namespace graft::ops {
 
 /// c = alpha a b' + beta c with a(M,K), b(N,K), c(M,N): y = x W' of a weight that stands out x in. beta 0 ignores c.
-template <storable A, storable B, scalar C>
-void gemm_nt(C alpha, View<const A> a, View<const B> b, C beta, View<C> c) {
+template <class A, class B, scalar C>
+void gemm_nt(Same<C> alpha, View<A> a, View<B> b, Same<C> beta, View<C> c) {
   require(a.cols == b.cols && c.rows == a.rows && c.cols == b.rows, "shape.120",
           "gemm_nt: a(M,K), b(N,K) and c(M,N) disagree");
   for (Index i = 0; i < c.rows; ++i) {
@@ -25,8 +25,8 @@ void gemm_nt(C alpha, View<const A> a, View<const B> b, C beta, View<C> c) {
 }
 
 /// c = alpha a b + beta c with a(M,K), b(K,N), c(M,N): dx = dy W.
-template <storable A, storable B, scalar C>
-void gemm_nn(C alpha, View<const A> a, View<const B> b, C beta, View<C> c) {
+template <class A, class B, scalar C>
+void gemm_nn(Same<C> alpha, View<A> a, View<B> b, Same<C> beta, View<C> c) {
   require(a.cols == b.rows && c.rows == a.rows && c.cols == b.cols, "shape.120",
           "gemm_nn: a(M,K), b(K,N) and c(M,N) disagree");
   for (Index i = 0; i < c.rows; ++i) {
@@ -41,8 +41,8 @@ void gemm_nn(C alpha, View<const A> a, View<const B> b, C beta, View<C> c) {
 }
 
 /// c = alpha a' b + beta c with a(K,M), b(K,N), c(M,N): dW = dy' x, summed over the K rows in order.
-template <storable A, storable B, scalar C>
-void gemm_tn(C alpha, View<const A> a, View<const B> b, C beta, View<C> c) {
+template <class A, class B, scalar C>
+void gemm_tn(Same<C> alpha, View<A> a, View<B> b, Same<C> beta, View<C> c) {
   require(a.rows == b.rows && c.rows == a.cols && c.cols == b.cols, "shape.120",
           "gemm_tn: a(K,M), b(K,N) and c(M,N) disagree");
   for (Index i = 0; i < c.rows; ++i) {

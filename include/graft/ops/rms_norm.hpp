@@ -37,7 +37,7 @@ template <scalar T, storable G>
 
 /// x(T,D) => y(T,D).
 template <scalar T, storable G>
-void rms_norm(const RmsNorm<G>& norm, View<const T> x, View<T> y) {
+void rms_norm(const RmsNorm<G>& norm, In<T> x, View<T> y) {
   require(x.cols == norm.gain.cols && y.cols == x.cols && y.rows == x.rows, "shape.121",
           "rms_norm: x(T,D), y(T,D) and gain(1,D) disagree");
   for (Index i = 0; i < x.rows; ++i) {
@@ -50,7 +50,7 @@ void rms_norm(const RmsNorm<G>& norm, View<const T> x, View<T> y) {
 
 /// dx += J' dy: with r = 1/rms and h = dy (offset + gain), dx = r h - x r^3 <h, x> / D.
 template <scalar T, storable G>
-void rms_norm_vjp(const RmsNorm<G>& norm, View<const T> x, View<const T> dy, View<T> dx) {
+void rms_norm_vjp(const RmsNorm<G>& norm, In<T> x, In<T> dy, View<T> dx) {
   require(x.cols == norm.gain.cols && dy.rows == x.rows && dx.rows == x.rows, "shape.121",
           "rms_norm_vjp: x(T,D), dy(T,D), dx(T,D) and gain(1,D) disagree");
   for (Index i = 0; i < x.rows; ++i) {
@@ -68,7 +68,7 @@ void rms_norm_vjp(const RmsNorm<G>& norm, View<const T> x, View<const T> dy, Vie
 
 /// dgain += sum over rows of dy x / rms(x); rows are added in order.
 template <scalar T>
-void rms_norm_gain_vjp(double epsilon, View<const T> x, View<const T> dy, View<T> dgain) {
+void rms_norm_gain_vjp(double epsilon, In<T> x, In<T> dy, View<T> dgain) {
   for (Index i = 0; i < x.rows; ++i) {
     const T inverse = detail::inverse_rms(x.row(i), x.cols, epsilon);
     for (Index j = 0; j < x.cols; ++j) {

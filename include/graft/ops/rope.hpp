@@ -32,7 +32,7 @@ enum class Turn { forward, back };
 
 /// x(T,H*K), in place, by rotations(T,K).
 template <scalar T>
-void rope(Turn turn, View<const T> rotations, View<T> x) {
+void rope(Turn turn, In<T> rotations, View<T> x) {
   const Index width = rotations.cols;
   const Index half = width / 2;
   require(x.rows == rotations.rows && x.cols % width == 0, "shape.122", "rope: x(T,H*K) and rotations(T,K) disagree");

@@ -23,8 +23,8 @@ void check_list(Index wanted, std::span<const I> list, Index extent) {
 }  // namespace detail
 
 /// out(i, :) = from(list[i], :), converted.
-template <class I, storable S, scalar T>
-void gather_rows(View<const S> from, std::span<const I> list, View<T> out) {
+template <class I, class S, scalar T>
+void gather_rows(View<S> from, std::span<const I> list, View<T> out) {
   detail::check_list(out.rows, list, from.rows);
   for (Index i = 0; i < out.rows; ++i) {
     const auto source = static_cast<Index>(list[static_cast<std::size_t>(i)]);
@@ -36,7 +36,7 @@ void gather_rows(View<const S> from, std::span<const I> list, View<T> out) {
 
 /// onto(list[i], :) = rows(i, :).
 template <class I, scalar T>
-void scatter_rows(View<const T> rows, std::span<const I> list, View<T> onto) {
+void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) {
   detail::check_list(rows.rows, list, onto.rows);
   for (Index i = 0; i < rows.rows; ++i) {
     const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
@@ -48,7 +48,7 @@ void scatter_rows(View<const T> rows, std::span<const I> list, View<T> onto) {
 
 /// onto(list[i], :) += alpha rows(i, :), in the order of the list.
 template <class I, scalar T>
-void scatter_add_rows(T alpha, View<const T> rows, std::span<const I> list, View<T> onto) {
+void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) {
   detail::check_list(rows.rows, list, onto.rows);
   for (Index i = 0; i < rows.rows; ++i) {
     const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
@@ -59,8 +59,8 @@ void scatter_add_rows(T alpha, View<const T> rows, std::span<const I> list, View
 }
 
 /// out(:, j) = from(:, list[j]), converted.
-template <class I, storable S, scalar T>
-void gather_cols(View<const S> from, std::span<const I> list, View<T> out) {
+template <class I, class S, scalar T>
+void gather_cols(View<S> from, std::span<const I> list, View<T> out) {
   detail::check_list(out.cols, list, from.cols);
   for (Index i = 0; i < out.rows; ++i) {
     for (Index j = 0; j < out.cols; ++j) {
@@ -71,7 +71,7 @@ void gather_cols(View<const S> from, std::span<const I> list, View<T> out) {
 
 /// onto(:, list[j]) += alpha cols(:, j).
 template <class I, scalar T>
-void scatter_add_cols(T alpha, View<const T> cols, std::span<const I> list, View<T> onto) {
+void scatter_add_cols(Same<T> alpha, In<T> cols, std::span<const I> list, View<T> onto) {
   detail::check_list(cols.cols, list, onto.cols);
   for (Index i = 0; i < cols.rows; ++i) {
     for (Index j = 0; j < cols.cols; ++j) {
