@@ -187,8 +187,8 @@ struct Reference {
     ops::add_column_sums(alpha, y, sum);
   }
   /// [whole]
-  template <scalar T>
-  [[nodiscard]] double squared_norm(View<const T> x) const {
+  template <class A>
+  [[nodiscard]] double squared_norm(View<A> x) const {
     return ops::squared_norm(x);
   }
   /// [whole]

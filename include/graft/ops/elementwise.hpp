@@ -97,8 +97,8 @@ void dropout(double rate, Random random, Index first_row, In<T> x, View<T> y) {
 }
 
 /// Sum of squares, in double, row by row in order.
-template <scalar T>
-[[nodiscard]] double squared_norm(View<const T> x) {
+template <class A>
+[[nodiscard]] double squared_norm(View<A> x) {
   double sum = 0;
   for (Index i = 0; i < x.rows; ++i) {
     for (Index j = 0; j < x.cols; ++j) {

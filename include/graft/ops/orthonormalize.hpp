@@ -25,11 +25,11 @@ void orthonormalize(View<T> rows, View<T> scratch) {
   const View<T> t = scratch.middle_rows(2 * r, r).middle_cols(0, r);
   const View<T> product = scratch.middle_rows(3 * r, r).middle_cols(0, r);
   const auto multiply = [&](View<const T> a, View<const T> b, View<T> into) {
-    gemm_nn<T, T, T>(T(1), a, b, T{}, product);
-    copy<T, T>(product, into);
+    gemm_nn(T(1), a, b, T{}, product);
+    copy(product, into);
   };
   for (int round = 0; round < 2; ++round) {
-    gemm_nt<T, T, T>(T(1), rows, rows, T{}, y);
+    gemm_nt(T(1), rows, rows, T{}, y);
     real_type<T> bound{};  // the largest absolute row sum bounds the spectrum, which must start inside (0, 1]
     for (Index i = 0; i < r; ++i) {
       real_type<T> sum{};
@@ -44,7 +44,7 @@ void orthonormalize(View<T> rows, View<T> scratch) {
       z(i, i) = T(1);
     }
     for (int step = 0; step < 24; ++step) {  // y -> sqrt(G), z -> G^(-1/2)
-      gemm_nn<T, T, T>(T(-0.5), z, y, T{}, t);
+      gemm_nn(T(-0.5), z, y, T{}, t);
       for (Index i = 0; i < r; ++i) {
         t(i, i) += T(1.5);
       }
@@ -53,8 +53,8 @@ void orthonormalize(View<T> rows, View<T> scratch) {
     }
     scale(T(1) / T(std::sqrt(bound)), z);
     const View<T> turned = scratch.middle_rows(0, r).middle_cols(0, rows.cols);  // y is spent
-    gemm_nn<T, T, T>(T(1), z, rows, T{}, turned);
-    copy<T, T>(turned, rows);
+    gemm_nn(T(1), z, rows, T{}, turned);
+    copy(turned, rows);
   }
 }
 
