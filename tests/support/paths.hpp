@@ -21,10 +21,14 @@ inline std::string if_present(const std::filesystem::path& path) {
 }
 
 /// A fixture that is committed under tests/golden: golden("tokenizer/chat/cases.json").
-inline std::string golden(const std::string& name) { return (root() / "tests" / "golden" / name).string(); }
+inline std::string golden(const std::string& name) {
+  return (root() / "tests" / "golden" / name).string();
+}
 
 /// A file or folder of ../shared, or an empty string where it is absent; tests that need it are tagged [shared].
-inline std::string shared(const std::string& name) { return if_present(root().parent_path() / "shared" / name); }
+inline std::string shared(const std::string& name) {
+  return if_present(root().parent_path() / "shared" / name);
+}
 
 /// The GGUF file of SmolLM2-135M-Instruct, or an empty string where it is absent; tests that need it are tagged [real].
 inline std::string smollm2() {

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# run_tagged.sh "shared real" COMMAND...: runs the command where the data it needs is present, else says what is absent
+# and ends with 77, which CTest reports as skipped (or, with GRAFT_REAL, as failed).
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+needs=$1
+shift
+for need in $needs; do
+  case $need in
+    shared)
+      if [ ! -d "$root/../shared" ]; then
+        echo "skipped: $root/../shared is absent"
+        exit 77
+      fi
+      ;;
+    real)
+      export GRAFT_SMOLLM2="${GRAFT_SMOLLM2:-$root/build/models/SmolLM2-135M-Instruct.Q4_1.gguf}"
+      if [ ! -f "$GRAFT_SMOLLM2" ]; then
+        echo "skipped: $GRAFT_SMOLLM2 is absent (examples/get_smollm2.sh fetches it)"
+        exit 77
+      fi
+      ;;
+  esac
+done
+exec "$@"
