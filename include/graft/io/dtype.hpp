@@ -66,6 +66,11 @@ inline constexpr std::array<DtypeRow, 13> dtype_rows = {{
   return static_cast<Index>(detail::row(dtype).block_size);
 }
 
+/// Whether its numbers are real: weights, not indices or flags.
+[[nodiscard]] constexpr bool is_real(Dtype dtype) {
+  return dtype <= Dtype::bf16 || dtype >= Dtype::q8_0;
+}
+
 /// The bytes that `count` numbers take; count is a multiple of block_size.
 [[nodiscard]] constexpr std::size_t byte_count(Dtype dtype, Index count) {
   const auto& row = detail::row(dtype);
