@@ -21,6 +21,7 @@ struct TokenizerData {
   std::vector<std::string> merges;  // "left right", most frequent first
   std::int32_t bos = -1;
   std::int32_t eos = -1;
+  std::int32_t eot = -1;  // ends a turn, where that is another token than eos
   std::int32_t pad = -1;
   std::int32_t unk = -1;
   bool add_bos = false;
@@ -69,6 +70,7 @@ struct TokenizerData {
   };
   data.bos = id("bos_token_id");
   data.eos = id("eos_token_id");
+  data.eot = id("eot_token_id");
   data.pad = id("padding_token_id");
   data.unk = id("unknown_token_id");
   const bool sentencepiece = data.model == "llama";  // llama.cpp's defaults where the file is silent
