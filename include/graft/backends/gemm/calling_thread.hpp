@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// CallingThreadOnly: while one lives, libraries on the OpenMP pool compute on the thread that called them.
+#pragma once
+
+#include <graft/core/parallel.hpp>  // omp.h
+
+namespace graft::backends {
+
+/// Whether other threads of the pool are at work beside this one.
+[[nodiscard]] inline bool in_parallel() {
+#if defined(_OPENMP)
+  return omp_in_parallel() != 0;
+#else
+  return false;
+#endif
+}
+
+/// A product split by the library depends on the number of threads, so every gemm door holds one of these: work is split
+/// by Simd, over a partition that depends on shapes only.
+class CallingThreadOnly {
+ public:
+  CallingThreadOnly() {
+#if defined(_OPENMP)
+    if (!in_parallel()) {
+      threads_ = omp_get_max_threads();
+      omp_set_num_threads(1);
+    }
+#endif
+  }
+  ~CallingThreadOnly() {
+#if defined(_OPENMP)
+    if (threads_ > 0) {
+      omp_set_num_threads(threads_);
+    }
+#endif
+  }
+  CallingThreadOnly(const CallingThreadOnly&) = delete;
+  CallingThreadOnly& operator=(const CallingThreadOnly&) = delete;
+
+ private:
+  [[maybe_unused]] int threads_ = 0;  // what to restore; 0 = nothing was changed
+};
+
+}  // namespace graft::backends

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// OneDnn: the gemm door to oneDNN, which chooses its instruction set at run time. fp32 by sgemm, which generates no code
+// for a shape; bf16 by matmul primitives, one a shape and thread. Below AVX-512 oneDNN has no bf16 product: the door says
+// so, and Simd widens the operands to fp32 tile by tile, which gives the same sums from the same rounded numbers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <unordered_map>  // execution arguments of oneDNN
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <graft/backends/gemm/calling_thread.hpp>
+#include <graft/core/bf16.hpp>
+#include <graft/core/tensor.hpp>
+#include <graft/core/view.hpp>
+
+namespace graft::backends {
+
+/// c = alpha op(a) op(b) + beta c on row-major views, on the calling thread; beta 0 ignores c.
+struct OneDnn {
+  /// Whether the processor has a bf16 product that the library can use.
+  [[nodiscard]] static bool multiplies_bf16() {
+    static const bool has = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core &&
+                            dnnl::get_effective_cpu_isa() != dnnl::cpu_isa::avx2_vnni;
+    return has;
+  }
+
+  static void nt(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
+    sgemm('N', 'T', a.cols, alpha, a, b, beta, c);
+  }
+  static void nn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
+    sgemm('N', 'N', a.cols, alpha, a, b, beta, c);
+  }
+  static void tn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
+    sgemm('T', 'N', a.rows, alpha, a, b, beta, c);
+  }
+
+  static void nt(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
+    matmul(alpha, a, b, {1, b.stride}, beta, c);
+  }
+  static void nn(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
+    matmul(alpha, a, b, {b.stride, 1}, beta, c);
+  }
+
+ private:
+  static void sgemm(char op_a, char op_b, Index inner, float alpha, View<const float> a, View<const float> b,
+                    float beta, View<float> c) {
+    if (c.empty()) {
+      return;
+    }
+    const CallingThreadOnly scope;
+    const dnnl::status status = dnnl::sgemm(op_a, op_b, c.rows, c.cols, inner, alpha, a.data, stride(a), b.data,
+                                            stride(b), beta, c.data, stride(c));
+    require(status == dnnl::status::success, "shape.141", "OneDnn: sgemm refused its arguments");
+  }
+  template <class T>
+  static Index stride(View<T> x) {
+    return x.rows > 1 || x.stride >= x.cols ? x.stride : x.cols;
+  }
+
+  /// A compiled product of one shape, with the handles that execution fills in.
+  struct Product {
+    dnnl::matmul primitive;
+    std::unordered_map<int, dnnl::memory> arguments;
+  };
+  /// Extents, strides and scales of a product: what code is generated for.
+  struct Shape {
+    std::array<Index, 7> extents;
+    std::array<float, 2> scales;
+    friend auto operator<=>(const Shape&, const Shape&) = default;
+  };
+
+  static const dnnl::engine& engine() {
+    static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+    return cpu;
+  }
+
+  static Product compile(const Shape& shape) {
+    const auto [m, n, k, a_stride, b_row, b_col, c_stride] = shape.extents;
+    using Type = dnnl::memory::data_type;
+    const dnnl::memory::desc a({m, k}, Type::bf16, dnnl::memory::dims{a_stride, 1});
+    const dnnl::memory::desc b({k, n}, Type::bf16, dnnl::memory::dims{b_row, b_col});
+    const dnnl::memory::desc c({m, n}, Type::f32, dnnl::memory::dims{c_stride, 1});
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    attributes.set_output_scales(0, {shape.scales[0]});
+    if (shape.scales[1] != 0.0f) {
+      dnnl::post_ops sum;
+      sum.append_sum(shape.scales[1]);
+      attributes.set_post_ops(sum);
+    }
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, engine());
+    return {dnnl::matmul(description),
+            {{DNNL_ARG_SRC, dnnl::memory(a, engine(), nullptr)},
+             {DNNL_ARG_WEIGHTS, dnnl::memory(b, engine(), nullptr)},
+             {DNNL_ARG_DST, dnnl::memory(c, engine(), nullptr)},
+             {DNNL_ARG_SCRATCHPAD, dnnl::memory(description.scratchpad_desc(), engine())}}};
+  }
+
+  static void matmul(float alpha, View<const bf16> a, View<const bf16> b, std::array<Index, 2> strides, float beta,
+                     View<float> c) {
+    if (c.empty()) {
+      return;
+    }
+    const CallingThreadOnly scope;
+    static thread_local std::map<Shape, Product> products;
+    static thread_local dnnl::stream stream(engine());
+    const Shape shape{{c.rows, c.cols, a.cols, OneDnn::stride(a), strides[0], strides[1], OneDnn::stride(c)},
+                      {alpha, beta}};
+    auto found = products.find(shape);
+    if (found == products.end()) {
+      found = products.emplace(shape, compile(shape)).first;
+    }
+    auto& arguments = found->second.arguments;
+    arguments.at(DNNL_ARG_SRC).set_data_handle(const_cast<bf16*>(a.data));  // oneDNN's handles know no const
+    arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<bf16*>(b.data));
+    arguments.at(DNNL_ARG_DST).set_data_handle(c.data);
+    found->second.primitive.execute(stream, arguments);
+    stream.wait();
+  }
+};
+
+}  // namespace graft::backends

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// levels: the bodies of simd/*.inl once for every instruction set, and the choice between them at run time.
+#pragma once
+
+#include <cstddef>  // size_t
+#include <cstdint>
+
+#include <graft/core/bf16.hpp>
+#include <graft/core/view.hpp>
+#include <graft/ops/activation.hpp>
+
+namespace graft::backends {
+
+/// The levels that bodies are compiled for: what every x86-64 (or other) processor has; AVX2 with FMA; AVX-512 F, DQ, BW, VL.
+enum class Isa { baseline, avx2, avx512 };
+
+namespace simd {
+
+/// Columns of a row of scores that its query sees: [0, sinks) and [first, end), with sinks <= first < end.
+struct Visible {
+  Index sinks = 0;
+  Index first = 0;
+  Index end = 0;
+};
+
+/// ops::AdamWStep in float, bias corrections done.
+struct AdamWNumbers {
+  float scale, shrink, beta1, beta2, size, root, epsilon;
+};
+
+struct Baseline {
+  static constexpr Index width = 4;
+#include <graft/backends/simd/bodies.inl>
+};
+
+#if defined(__x86_64__)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+struct Avx2 {
+  static constexpr Index width = 8;
+#include <graft/backends/simd/bodies.inl>
+};
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512dq,avx512bw,avx512vl"))), \
+                             apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512dq,avx512bw,avx512vl")
+#endif
+struct Avx512 {
+  static constexpr Index width = 16;
+#include <graft/backends/simd/bodies.inl>
+};
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+
+using Avx2 = Baseline;
+using Avx512 = Baseline;
+
+#endif
+
+/// Calls body(level) with the struct of `isa`.
+template <class Body>
+void at_level(Isa isa, const Body& body) {
+  switch (isa) {
+    case Isa::avx512:
+      return body(Avx512{});
+    case Isa::avx2:
+      return body(Avx2{});
+    case Isa::baseline:
+      return body(Baseline{});
+  }
+}
+
+}  // namespace simd
+
+/// The best level of the processor that runs this.
+[[nodiscard]] inline Isa best_isa() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return Isa::avx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return Isa::avx2;
+  }
+#endif
+  return Isa::baseline;
+}
+
+}  // namespace graft::backends

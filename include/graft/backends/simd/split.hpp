@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// split: how work is divided among threads. Every partition depends on shapes only, so sums do not depend on threads.
+#pragma once
+
+#include <algorithm>  // max, min
+
+#include <graft/backends/gemm/calling_thread.hpp>
+#include <graft/core/parallel.hpp>
+
+namespace graft::backends::simd {
+
+/// Columns of a product that are computed by one call of the gemm door.
+inline constexpr Index panel_cols = 512;
+
+/// Calls body(begin, cols) for every panel of columns: in parallel, unless this thread is itself one of several.
+template <class Body>
+void for_each_panel(Index cols, const Body& body) {
+  const auto panel = [&](Index task, Index) {
+    body(task * panel_cols, std::min(panel_cols, cols - task * panel_cols));
+  };
+  if (cols > panel_cols && !in_parallel()) {
+    parallel_for(ceil_div(cols, panel_cols), panel);
+  } else {
+    for (Index task = 0; task < ceil_div(cols, panel_cols); ++task) {
+      panel(task, 0);
+    }
+  }
+}
+
+/// Calls body(begin, cols) for stripes of 64 columns, in parallel: column sums keep the order of rows.
+template <class Body>
+void for_each_stripe(Index cols, const Body& body) {
+  constexpr Index stripe = 64;
+  parallel_for(ceil_div(cols, stripe),
+               [&](Index task, Index) { body(task * stripe, std::min(stripe, cols - task * stripe)); });
+}
+
+/// Rows that hold about 32,768 numbers: less is not worth a second thread.
+[[nodiscard]] constexpr Index rows_of_chunk(Index cols) {
+  return std::max(Index{1}, 32768 / std::max(Index{1}, cols));
+}
+
+/// Calls body(chunk, begin, end) for every run of rows_of_chunk rows, in parallel.
+template <class Body>
+void for_each_chunk(Index rows, Index cols, const Body& body) {
+  const Index run = rows_of_chunk(cols);
+  parallel_for(ceil_div(rows, run),
+               [&](Index task, Index) { body(task, task * run, std::min(rows, (task + 1) * run)); });
+}
+
+}  // namespace graft::backends::simd
