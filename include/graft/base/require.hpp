@@ -4,6 +4,7 @@
 
 #include <stdexcept>  // runtime_error
 #include <string>
+#include <utility>  // move
 
 namespace graft {
 

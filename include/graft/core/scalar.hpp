@@ -50,13 +50,13 @@ template <storable To, storable From>
 [[nodiscard]] constexpr To to(const From& value) {
   if constexpr (std::same_as<To, From>) {
     return value;
+  } else if constexpr (detail::is_complex<From>) {
+    static_assert(detail::is_complex<To>, "to: a complex number does not become a real one silently; use real_part");
+    return To(value);
   } else if constexpr (std::same_as<From, bf16>) {
     return To(static_cast<float>(value));
   } else if constexpr (std::same_as<To, bf16>) {
     return bf16(static_cast<float>(value));
-  } else if constexpr (detail::is_complex<From>) {
-    static_assert(detail::is_complex<To>, "to: a complex number does not become a real one silently; use real_part");
-    return To(value);
   } else if constexpr (detail::is_complex<To>) {
     return To(static_cast<real_type<To>>(value));
   } else {

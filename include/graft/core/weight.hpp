@@ -2,7 +2,8 @@
 // DenseWeight: a frozen matrix as the processor's backends keep it: row-major, owned or mapped from a file.
 #pragma once
 
-#include <utility>  // move
+#include <algorithm>  // copy_n
+#include <utility>    // as_const, move
 
 #include <graft/core/scalar.hpp>
 #include <graft/core/tensor.hpp>

@@ -50,10 +50,10 @@ void gated_activation(Activation kind, In<T> gate, In<T> up, View<T> a) {
 
 /// dgate = da up f'(gate), dup = da f(gate); dgate and dup are overwritten, and either may be da itself.
 template <scalar T>
-void gated_activation_vjp(Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate,
-                          View<T> dup) {
-  require(gate.rows == up.rows && da.rows == up.rows && dgate.rows == up.rows && dup.rows == up.rows, "shape.124",
-          "gated_activation_vjp: gate(T,F), up(T,F) and da(T,F) disagree");
+void gated_activation_vjp(Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) {
+  const auto fits = [&](const auto& x) { return x.rows == da.rows && x.cols == da.cols; };
+  require(fits(gate) && fits(up) && fits(dgate) && fits(dup), "shape.124",
+          "gated_activation_vjp: gate(T,F), up(T,F), da(T,F), dgate(T,F) and dup(T,F) disagree");
   for (Index i = 0; i < da.rows; ++i) {
     for (Index j = 0; j < da.cols; ++j) {
       const auto f = activate(kind, gate(i, j));

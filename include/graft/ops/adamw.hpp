@@ -5,6 +5,7 @@
 #include <cmath>
 #include <concepts>
 
+#include <graft/base/require.hpp>
 #include <graft/core/view.hpp>
 
 namespace graft::ops {
@@ -22,9 +23,13 @@ struct AdamWStep {
 /// value -= rate decay value; m, v: moving moments of scale * gradient; value -= rate m^ / (sqrt(v^) + epsilon).
 template <std::floating_point T>
 void adamw(const AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) {
+  const auto fits = [&](const auto& x) { return x.rows == value.rows && x.cols == value.cols; };
+  require(fits(gradient) && fits(m) && fits(v), "shape.131", "adamw: gradient, m, v and value disagree");
   const T shrink = static_cast<T>(1.0 - step.rate * step.decay);
   const T b1 = static_cast<T>(step.beta1);
   const T b2 = static_cast<T>(step.beta2);
+  const T a1 = static_cast<T>(1.0 - step.beta1);  // in double: 1 - float(0.999) is off by 1.3e-5
+  const T a2 = static_cast<T>(1.0 - step.beta2);
   const auto n = static_cast<double>(step.number);
   const T size = static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, n)));
   const T root = static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, n)));
@@ -32,8 +37,8 @@ void adamw(const AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View
   for (Index i = 0; i < value.rows; ++i) {
     for (Index j = 0; j < value.cols; ++j) {
       const T g = scale * gradient(i, j);
-      m(i, j) = b1 * m(i, j) + (T(1) - b1) * g;
-      v(i, j) = b2 * v(i, j) + (T(1) - b2) * g * g;
+      m(i, j) = b1 * m(i, j) + a1 * g;
+      v(i, j) = b2 * v(i, j) + a2 * g * g;
       value(i, j) = shrink * value(i, j) - size * m(i, j) / (std::sqrt(v(i, j)) / root + epsilon);
     }
   }

@@ -46,21 +46,27 @@ template <scalar T>
   return sum;
 }
 template <scalar T>
-void check_attention(const AttentionShape& s, View<const T> q, View<const T> k, View<const T> v, View<const T> lse) {
+void check_attention(const AttentionShape& s, std::span<const AttentionSpan> spans, View<const T> q, View<const T> k,
+                     View<const T> v, View<const T> o, View<const T> lse) {
   require(s.kv_heads > 0 && s.heads % s.kv_heads == 0 && q.cols == s.heads * s.head_dim &&
-              k.cols == s.kv_heads * s.head_dim && v.cols == k.cols && v.rows == k.rows && lse.rows == q.rows &&
-              lse.cols == s.heads,
-          "shape.123", "attention: q(T,H*K), k(S,G*K), v(S,G*K), lse(T,H) and the head counts disagree");
+              k.cols == s.kv_heads * s.head_dim && v.cols == k.cols && v.rows == k.rows && o.rows == q.rows &&
+              o.cols == q.cols && lse.rows == q.rows && lse.cols == s.heads,
+          "shape.123", "attention: q(T,H*K), k(S,G*K), v(S,G*K), o(T,H*K), lse(T,H) and the head counts disagree");
+  for (const AttentionSpan& span : spans) {
+    require(span.query_begin >= 0 && span.query_rows >= 0 && span.query_begin + span.query_rows <= q.rows &&
+                span.key_begin >= 0 && span.key_rows >= span.query_rows && span.key_begin + span.key_rows <= k.rows,
+            "shape.123", "attention: a span lies outside q(T,H*K) or k(S,G*K), or has more queries than keys");
+  }
 }
 }  // namespace detail
 
 /// q(T,H*K), k(S,G*K), v(S,G*K) => o(T,H*K), lse(T,H).
 template <scalar T>
-void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k,
-               In<T> v, View<T> o, View<T> lse) {
+void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k, In<T> v, View<T> o,
+               View<T> lse) {
   using std::exp;
   using std::log;
-  detail::check_attention<T>(shape, q, k, v, lse);
+  detail::check_attention<T>(shape, spans, q, k, v, o, lse);
   const Index width = shape.head_dim;
   const T scale(static_cast<real_type<T>>(shape.scale));
   for (const AttentionSpan& span : spans) {
@@ -103,11 +109,11 @@ void attention(const AttentionShape& shape, std::span<const AttentionSpan> spans
 /// From o, lse and do: dq (overwritten), dk and dv (overwritten in the rows of the spans). With p = exp(s - lse) and
 /// D = <do, o>: dv += p do, ds = p (<do, v> - D), dq += scale ds k, dk += scale ds q.
 template <scalar T>
-void attention_vjp(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k,
-                   In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk,
-                   View<T> dv) {
+void attention_vjp(const AttentionShape& shape, std::span<const AttentionSpan> spans, In<T> q, In<T> k, In<T> v,
+                   In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) {
   using std::exp;
-  detail::check_attention<T>(shape, q, k, v, lse);
+  detail::check_attention<T>(shape, spans, q, k, v, o, lse);
+  detail::check_attention<T>(shape, spans, dq, dk, dv, d_o, lse);
   const Index width = shape.head_dim;
   const T scale(static_cast<real_type<T>>(shape.scale));
   for (const AttentionSpan& span : spans) {

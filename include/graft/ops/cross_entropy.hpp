@@ -30,11 +30,11 @@ void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T>
     for (Index j = 0; j < logits.cols; ++j) {
       sum += exp(logits(i, j) - largest);
     }
-    const T log_sum = largest + log(sum);
-    nll(i, 0) = log_sum - logits(i, label);
+    nll(i, 0) = largest - logits(i, label) + log(sum);  // large numbers meet first: log(sum) is not rounded away
     if (scale != T{}) {
+      const T share = scale / sum;
       for (Index j = 0; j < logits.cols; ++j) {
-        logits(i, j) = scale * exp(logits(i, j) - log_sum);
+        logits(i, j) = share * exp(logits(i, j) - largest);
       }
       logits(i, label) -= scale;
     }

@@ -13,13 +13,14 @@
 
 namespace graft::ops {
 
-/// scratch(4 r, max(r, d)) for rows(r,d). The number of products is fixed, so no device has to ask the host; two rounds
+/// scratch(4r,d) for rows(r,d). The number of products is fixed, so no device has to ask the host; two rounds
 /// bring max |R R' - I| to rounding as long as the rows are not nearly dependent (condition number up to about 1e3).
 template <scalar T>
 void orthonormalize(View<T> rows, View<T> scratch) {
   const Index r = rows.rows;
   require(r <= rows.cols, "shape.130", "orthonormalize: R(r,d) needs r <= d");
-  require(scratch.rows >= 4 * r && scratch.cols >= rows.cols, "shape.130", "orthonormalize: scratch is smaller than (4r, d)");
+  require(scratch.rows >= 4 * r && scratch.cols >= rows.cols, "shape.130",
+          "orthonormalize: scratch is smaller than (4r, d)");
   const View<T> y = scratch.middle_rows(0, r).middle_cols(0, r);
   const View<T> z = scratch.middle_rows(r, r).middle_cols(0, r);
   const View<T> t = scratch.middle_rows(2 * r, r).middle_cols(0, r);

@@ -51,8 +51,8 @@ void rms_norm(const RmsNorm<G>& norm, In<T> x, View<T> y) {
 /// dx += J' dy: with r = 1/rms and h = dy (offset + gain), dx = r h - x r^3 <h, x> / D.
 template <scalar T, storable G>
 void rms_norm_vjp(const RmsNorm<G>& norm, In<T> x, In<T> dy, View<T> dx) {
-  require(x.cols == norm.gain.cols && dy.rows == x.rows && dx.rows == x.rows, "shape.121",
-          "rms_norm_vjp: x(T,D), dy(T,D), dx(T,D) and gain(1,D) disagree");
+  require(x.cols == norm.gain.cols && dy.cols == x.cols && dx.cols == x.cols && dy.rows == x.rows && dx.rows == x.rows,
+          "shape.121", "rms_norm_vjp: x(T,D), dy(T,D), dx(T,D) and gain(1,D) disagree");
   for (Index i = 0; i < x.rows; ++i) {
     const T inverse = detail::inverse_rms(x.row(i), x.cols, norm.epsilon);
     T dot{};
@@ -69,6 +69,8 @@ void rms_norm_vjp(const RmsNorm<G>& norm, In<T> x, In<T> dy, View<T> dx) {
 /// dgain += sum over rows of dy x / rms(x); rows are added in order.
 template <scalar T>
 void rms_norm_gain_vjp(double epsilon, In<T> x, In<T> dy, View<T> dgain) {
+  require(dy.rows == x.rows && dy.cols == x.cols && dgain.cols == x.cols, "shape.121",
+          "rms_norm_gain_vjp: x(T,D), dy(T,D) and dgain(1,D) disagree");
   for (Index i = 0; i < x.rows; ++i) {
     const T inverse = detail::inverse_rms(x.row(i), x.cols, epsilon);
     for (Index j = 0; j < x.cols; ++j) {

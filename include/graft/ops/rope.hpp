@@ -20,7 +20,8 @@ void rope_rotations(std::span<const Index> positions, std::span<const double> fr
           "rope_rotations: rotations(T,K), T positions and K/2 frequencies disagree");
   for (Index t = 0; t < rotations.rows; ++t) {
     for (Index i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(positions[static_cast<std::size_t>(t)]) * frequencies[static_cast<std::size_t>(i)];
+      const double angle =
+          static_cast<double>(positions[static_cast<std::size_t>(t)]) * frequencies[static_cast<std::size_t>(i)];
       rotations(t, i) = T(static_cast<real_type<T>>(std::cos(angle)));
       rotations(t, half + i) = T(static_cast<real_type<T>>(std::sin(angle)));
     }
@@ -35,7 +36,8 @@ template <scalar T>
 void rope(Turn turn, In<T> rotations, View<T> x) {
   const Index width = rotations.cols;
   const Index half = width / 2;
-  require(x.rows == rotations.rows && x.cols % width == 0, "shape.122", "rope: x(T,H*K) and rotations(T,K) disagree");
+  require(x.rows == rotations.rows && width > 0 && width % 2 == 0 && x.cols % width == 0, "shape.122",
+          "rope: x(T,H*K) and rotations(T,K) disagree");
   for (Index t = 0; t < x.rows; ++t) {
     for (Index head = 0; head < x.cols; head += width) {
       for (Index i = 0; i < half; ++i) {

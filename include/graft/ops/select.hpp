@@ -12,10 +12,11 @@
 namespace graft::ops {
 
 namespace detail {
+/// `listed` rows (or columns) go with the entries of `list`, which are below `extent`; the other extents must agree.
 template <class I>
-void check_list(Index wanted, std::span<const I> list, Index extent) {
-  require(wanted == static_cast<Index>(list.size()), "shape.127",
-          "gather/scatter: the index list and the matrix disagree in length");
+void check_list(Index listed, std::span<const I> list, Index extent, bool others_agree) {
+  require(listed == static_cast<Index>(list.size()) && others_agree, "shape.127",
+          "gather/scatter: the index list and the two matrices disagree in length or width");
   for (const I index : list) {
     require(index >= 0 && static_cast<Index>(index) < extent, "shape.128", "gather/scatter: an index is out of range");
   }
@@ -25,7 +26,7 @@ void check_list(Index wanted, std::span<const I> list, Index extent) {
 /// out(i, :) = from(list[i], :), converted.
 template <class I, class S, scalar T>
 void gather_rows(View<S> from, std::span<const I> list, View<T> out) {
-  detail::check_list(out.rows, list, from.rows);
+  detail::check_list(out.rows, list, from.rows, out.cols == from.cols);
   for (Index i = 0; i < out.rows; ++i) {
     const auto source = static_cast<Index>(list[static_cast<std::size_t>(i)]);
     for (Index j = 0; j < out.cols; ++j) {
@@ -37,7 +38,7 @@ void gather_rows(View<S> from, std::span<const I> list, View<T> out) {
 /// onto(list[i], :) = rows(i, :).
 template <class I, scalar T>
 void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) {
-  detail::check_list(rows.rows, list, onto.rows);
+  detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
   for (Index i = 0; i < rows.rows; ++i) {
     const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
     for (Index j = 0; j < rows.cols; ++j) {
@@ -49,7 +50,7 @@ void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) {
 /// onto(list[i], :) += alpha rows(i, :), in the order of the list.
 template <class I, scalar T>
 void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) {
-  detail::check_list(rows.rows, list, onto.rows);
+  detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
   for (Index i = 0; i < rows.rows; ++i) {
     const auto target = static_cast<Index>(list[static_cast<std::size_t>(i)]);
     for (Index j = 0; j < rows.cols; ++j) {
@@ -61,7 +62,7 @@ void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T
 /// out(:, j) = from(:, list[j]), converted.
 template <class I, class S, scalar T>
 void gather_cols(View<S> from, std::span<const I> list, View<T> out) {
-  detail::check_list(out.cols, list, from.cols);
+  detail::check_list(out.cols, list, from.cols, out.rows == from.rows);
   for (Index i = 0; i < out.rows; ++i) {
     for (Index j = 0; j < out.cols; ++j) {
       out(i, j) = to<T>(from(i, static_cast<Index>(list[static_cast<std::size_t>(j)])));
@@ -72,7 +73,7 @@ void gather_cols(View<S> from, std::span<const I> list, View<T> out) {
 /// onto(:, list[j]) += alpha cols(:, j).
 template <class I, scalar T>
 void scatter_add_cols(Same<T> alpha, In<T> cols, std::span<const I> list, View<T> onto) {
-  detail::check_list(cols.cols, list, onto.cols);
+  detail::check_list(cols.cols, list, onto.cols, cols.rows == onto.rows);
   for (Index i = 0; i < cols.rows; ++i) {
     for (Index j = 0; j < cols.cols; ++j) {
       onto(i, static_cast<Index>(list[static_cast<std::size_t>(j)])) += alpha * cols(i, j);
