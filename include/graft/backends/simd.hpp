@@ -229,7 +229,7 @@ struct Simd : Reference {
   template <class I, class S, scalar T>
   void gather_rows(View<S> from, std::span<const I> list, View<T> out) const {
     if constexpr (std::same_as<T, float> && is_float_like<S>) {
-      ops::detail::check_list(out.rows, list, from.rows);
+      ops::detail::check_list(out.rows, list, from.rows, out.cols == from.cols);
       for_each_row(out.rows, [&](auto level, Index i) {
         level.copy_row(from.row(static_cast<Index>(list[static_cast<std::size_t>(i)])), out.cols, out.row(i));
       });
@@ -244,7 +244,7 @@ struct Simd : Reference {
   template <class I, scalar T>
   void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) const {
     if constexpr (std::same_as<T, float>) {
-      ops::detail::check_list(rows.rows, list, onto.rows);
+      ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
       for_each_row(rows.rows, [&](auto level, Index i) {
         level.copy_row(rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
       });
@@ -255,7 +255,7 @@ struct Simd : Reference {
   template <class I, scalar T>
   void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) const {
     if constexpr (std::same_as<T, float>) {
-      ops::detail::check_list(rows.rows, list, onto.rows);
+      ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
       for_each_row(rows.rows, [&](auto level, Index i) {
         level.add_row(alpha, rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
       });
@@ -270,7 +270,7 @@ struct Simd : Reference {
   void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k, In<T> v,
                  View<T> o, View<T> lse) const {
     if constexpr (std::same_as<T, float>) {
-      ops::detail::check_attention<T>(shape, q, k, v, lse);
+      ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
       simd::at_level(isa, [&](auto level) { simd::attention<decltype(level), Gemm>(shape, spans, q, k, v, o, lse); });
     } else {
       Reference::attention(shape, spans, q, k, v, o, lse);
@@ -280,7 +280,8 @@ struct Simd : Reference {
   void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
                      In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) const {
     if constexpr (std::same_as<T, float>) {
-      ops::detail::check_attention<T>(shape, q, k, v, lse);
+      ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
+      ops::detail::check_attention<T>(shape, spans, dq, dk, dv, d_o, lse);
       simd::at_level(isa, [&](auto level) {
         simd::attention_vjp<decltype(level), Gemm>(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
       });
