@@ -329,11 +329,14 @@ struct Simd : Reference {
   template <std::floating_point T>
   void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
     if constexpr (std::same_as<T, float>) {
+      ops::detail::check_adamw<T>(gradient, m, v, value);
       const auto n = static_cast<double>(step.number);
       const simd::AdamWNumbers numbers{scale,
                                        static_cast<float>(1.0 - step.rate * step.decay),
                                        static_cast<float>(step.beta1),
                                        static_cast<float>(step.beta2),
+                                       static_cast<float>(1.0 - step.beta1),
+                                       static_cast<float>(1.0 - step.beta2),
                                        static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
                                        static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
                                        static_cast<float>(step.epsilon)};

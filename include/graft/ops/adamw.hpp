@@ -20,11 +20,18 @@ struct AdamWStep {
   Index number = 1;
 };
 
+namespace detail {
+template <std::floating_point T>
+void check_adamw(View<const T> gradient, View<const T> m, View<const T> v, View<const T> value) {
+  const auto fits = [&](View<const T> x) { return x.rows == value.rows && x.cols == value.cols; };
+  require(fits(gradient) && fits(m) && fits(v), "shape.131", "adamw: gradient, m, v and value disagree");
+}
+}  // namespace detail
+
 /// value -= rate decay value; m, v: moving moments of scale * gradient; value -= rate m^ / (sqrt(v^) + epsilon).
 template <std::floating_point T>
 void adamw(const AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) {
-  const auto fits = [&](const auto& x) { return x.rows == value.rows && x.cols == value.cols; };
-  require(fits(gradient) && fits(m) && fits(v), "shape.131", "adamw: gradient, m, v and value disagree");
+  detail::check_adamw<T>(gradient, m, v, value);
   const T shrink = static_cast<T>(1.0 - step.rate * step.decay);
   const T b1 = static_cast<T>(step.beta1);
   const T b2 = static_cast<T>(step.beta2);

@@ -11,8 +11,8 @@ static void adamw_row(const AdamWNumbers& with, Index n, const float* gradient, 
   for (Index j = 0; j < n; j += width) {
     const Index left = n - j;
     const Floats g = with.scale * load(gradient + j, left);
-    const Floats first = with.beta1 * load(m + j, left) + (1.0f - with.beta1) * g;
-    const Floats second = with.beta2 * load(v + j, left) + (1.0f - with.beta2) * g * g;
+    const Floats first = with.beta1 * load(m + j, left) + with.rest1 * g;
+    const Floats second = with.beta2 * load(v + j, left) + with.rest2 * g * g;
     store(first, m + j, left);
     store(second, v + j, left);
     const Floats step = with.size * first / (square_root(second) / with.root + with.epsilon);

@@ -23,9 +23,9 @@ struct Visible {
   Index end = 0;
 };
 
-/// ops::AdamWStep in float, bias corrections done.
+/// ops::AdamWStep in float, bias corrections done; rest is 1 - beta, taken in double.
 struct AdamWNumbers {
-  float scale, shrink, beta1, beta2, size, root, epsilon;
+  float scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;
 };
 
 struct Baseline {
