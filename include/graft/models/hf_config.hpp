@@ -29,7 +29,8 @@ inline constexpr std::array<std::string_view, 17> common_keys = {
     "layer_types",         "eos_token_id"};
 
 /// Say nothing about what the model computes. pretraining_tp splits a product into sums of the same terms.
-inline constexpr std::array<std::string_view, 55> neutral_keys = {"architectures",
+inline constexpr std::array<std::string_view, 56> neutral_keys = {"attn_implementation",
+                                                                  "architectures",
                                                                   "torch_dtype",
                                                                   "dtype",
                                                                   "transformers_version",
@@ -86,7 +87,8 @@ inline constexpr std::array<std::string_view, 55> neutral_keys = {"architectures
                                                                   "cache_implementation"};
 
 /// Would change the result, unless they are off: null, false, 0 or empty.
-inline constexpr std::array<std::string_view, 30> refused_keys = {"attention_dropout",
+inline constexpr std::array<std::string_view, 31> refused_keys = {"use_mrope",
+                                                                  "attention_dropout",
                                                                   "hidden_dropout",
                                                                   "resid_pdrop",
                                                                   "embd_pdrop",
@@ -184,6 +186,11 @@ inline void read_rope(const io::Json& json, LlamaConfig& config, const std::stri
   if (!rope.is_object()) {
     refuse_value(rope, name, "an object", where);
   }
+  const auto type =
+      io::json_get_or(rope, "rope_type", io::json_get_or<std::string>(rope, "type", "default", where), where);
+  if (type != "default" && type != "linear" && type != "llama3") {
+    refuse_value(type, name + ".rope_type", "\"default\", \"linear\" or \"llama3\"", where);
+  }
   static constexpr std::array<std::string_view, 8> keys = {"rope_theta",
                                                            "rope_type",
                                                            "type",
@@ -202,21 +209,15 @@ inline void read_rope(const io::Json& json, LlamaConfig& config, const std::stri
     refuse_value(rope["rope_theta"], name + ".rope_theta", "the value of rope_theta", where);
   }
   config.rope_theta = theta;
-  const auto type =
-      io::json_get_or(rope, "rope_type", io::json_get_or<std::string>(rope, "type", "default", where), where);
   if (type == "default") {
     return;
   }
   RopeScaling& scaling = config.rope_scaling;
-  if (type == "linear") {
-    scaling.kind = RopeScaling::Kind::linear;
-  } else if (type == "llama3") {
-    scaling.kind = RopeScaling::Kind::llama3;
+  scaling.kind = type == "linear" ? RopeScaling::Kind::linear : RopeScaling::Kind::llama3;
+  if (type == "llama3") {
     scaling.low_freq_factor = io::json_get<double>(rope, "low_freq_factor", where);
     scaling.high_freq_factor = io::json_get<double>(rope, "high_freq_factor", where);
     scaling.original_context = io::json_get<Index>(rope, "original_max_position_embeddings", where);
-  } else {
-    refuse_value(type, name + ".rope_type", "\"default\", \"linear\" or \"llama3\"", where);
   }
   scaling.factor = io::json_get<double>(rope, "factor", where);
 }
