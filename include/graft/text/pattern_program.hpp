@@ -46,7 +46,7 @@ struct CharacterSet {
 
 enum class Op : std::uint8_t { set, split, jump, look, done };
 
-/// set: one code point of set x. split: go to x, or else to y. jump: to x. look: the code up to y must (x: must not) match.
+/// set: one of set x. split: go to x, or else to y. jump: to x. look: the code up to y must (x: must not) match.
 struct Instruction {
   Op op;
   int x = 0;
