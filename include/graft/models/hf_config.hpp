@@ -22,102 +22,39 @@ namespace graft::models {
 namespace detail {
 
 /// Read below, by every family.
-inline constexpr std::array<std::string_view, 17> common_keys = {
-    "model_type",          "vocab_size",          "hidden_size",  "intermediate_size", "num_hidden_layers",
-    "num_attention_heads", "num_key_value_heads", "head_dim",     "hidden_act",        "max_position_embeddings",
-    "rms_norm_eps",        "rope_theta",          "rope_scaling", "rope_parameters",   "tie_word_embeddings",
-    "layer_types",         "eos_token_id"};
+// clang-format off
+inline constexpr std::string_view common_keys[] = {
+    "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps", "rope_theta",
+    "rope_scaling", "rope_parameters", "tie_word_embeddings", "layer_types", "eos_token_id"};
+// clang-format on
 
 /// Say nothing about what the model computes. pretraining_tp splits a product into sums of the same terms.
-inline constexpr std::array<std::string_view, 56> neutral_keys = {"attn_implementation",
-                                                                  "architectures",
-                                                                  "torch_dtype",
-                                                                  "dtype",
-                                                                  "transformers_version",
-                                                                  "use_cache",
-                                                                  "initializer_range",
-                                                                  "bos_token_id",
-                                                                  "pad_token_id",
-                                                                  "unk_token_id",
-                                                                  "sep_token_id",
-                                                                  "cls_token_id",
-                                                                  "mask_token_id",
-                                                                  "decoder_start_token_id",
-                                                                  "pretraining_tp",
-                                                                  "max_sequence_length",
-                                                                  "task_specific_params",
-                                                                  "problem_type",
-                                                                  "id2label",
-                                                                  "label2id",
-                                                                  "num_labels",
-                                                                  "finetuning_task",
-                                                                  "tokenizer_class",
-                                                                  "prefix",
-                                                                  "is_decoder",
-                                                                  "return_dict",
-                                                                  "return_dict_in_generate",
-                                                                  "output_hidden_states",
-                                                                  "output_attentions",
-                                                                  "output_scores",
-                                                                  "torchscript",
-                                                                  "use_bfloat16",
-                                                                  "tf_legacy_loss",
-                                                                  "chunk_size_feed_forward",
-                                                                  "max_length",
-                                                                  "min_length",
-                                                                  "max_new_tokens",
-                                                                  "do_sample",
-                                                                  "early_stopping",
-                                                                  "num_beams",
-                                                                  "num_beam_groups",
-                                                                  "diversity_penalty",
-                                                                  "temperature",
-                                                                  "top_k",
-                                                                  "top_p",
-                                                                  "typical_p",
-                                                                  "repetition_penalty",
-                                                                  "length_penalty",
-                                                                  "no_repeat_ngram_size",
-                                                                  "num_return_sequences",
-                                                                  "remove_invalid_values",
-                                                                  "is_llama_config",
-                                                                  "transformers.js_config",
-                                                                  "unsloth_fixed",
-                                                                  "unsloth_version",
-                                                                  "cache_implementation"};
+// clang-format off
+inline constexpr std::string_view neutral_keys[] = {
+    "attn_implementation", "architectures", "torch_dtype", "dtype", "transformers_version", "use_cache",
+    "initializer_range", "bos_token_id", "pad_token_id", "unk_token_id", "sep_token_id", "cls_token_id",
+    "mask_token_id", "decoder_start_token_id", "pretraining_tp", "max_sequence_length", "task_specific_params",
+    "problem_type", "id2label", "label2id", "num_labels", "finetuning_task", "tokenizer_class", "prefix",
+    "is_decoder", "return_dict", "return_dict_in_generate", "output_hidden_states", "output_attentions",
+    "output_scores", "torchscript", "use_bfloat16", "tf_legacy_loss", "chunk_size_feed_forward", "max_length",
+    "min_length", "max_new_tokens", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+    "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
+    "no_repeat_ngram_size", "num_return_sequences", "remove_invalid_values", "is_llama_config",
+    "transformers.js_config", "unsloth_fixed", "unsloth_version", "cache_implementation"};
+// clang-format on
 
 /// Would change the result, unless they are off: null, false, 0 or empty.
-inline constexpr std::array<std::string_view, 31> refused_keys = {"use_mrope",
-                                                                  "attention_dropout",
-                                                                  "hidden_dropout",
-                                                                  "resid_pdrop",
-                                                                  "embd_pdrop",
-                                                                  "quantization_config",
-                                                                  "is_encoder_decoder",
-                                                                  "add_cross_attention",
-                                                                  "cross_attention_hidden_size",
-                                                                  "tie_encoder_decoder",
-                                                                  "pruned_heads",
-                                                                  "rope_interleaved",
-                                                                  "attn_logit_softcapping",
-                                                                  "final_logit_softcapping",
-                                                                  "use_bidirectional_attention",
-                                                                  "auto_map",
-                                                                  "num_experts",
-                                                                  "num_local_experts",
-                                                                  "moe_intermediate_size",
-                                                                  "logit_scale",
-                                                                  "forced_bos_token_id",
-                                                                  "forced_eos_token_id",
-                                                                  "suppress_tokens",
-                                                                  "begin_suppress_tokens",
-                                                                  "bad_words_ids",
-                                                                  "encoder_no_repeat_ngram_size",
-                                                                  "exponential_decay_length_penalty",
-                                                                  "attention_bias",
-                                                                  "mlp_bias",
-                                                                  "use_sliding_window",
-                                                                  "sliding_window"};
+// clang-format off
+inline constexpr std::string_view refused_keys[] = {
+    "use_mrope", "attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "quantization_config",
+    "is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size", "tie_encoder_decoder", "pruned_heads",
+    "rope_interleaved", "attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention",
+    "auto_map", "num_experts", "num_local_experts", "moe_intermediate_size", "logit_scale", "forced_bos_token_id",
+    "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids",
+    "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "attention_bias", "mlp_bias",
+    "use_sliding_window", "sliding_window"};
+// clang-format on
 
 /// What a family's configuration class assumes where config.json is silent, and the keys that only some families read.
 struct Family {
@@ -191,14 +128,10 @@ inline void read_rope(const io::Json& json, LlamaConfig& config, const std::stri
   if (type != "default" && type != "linear" && type != "llama3") {
     refuse_value(type, name + ".rope_type", "\"default\", \"linear\" or \"llama3\"", where);
   }
-  static constexpr std::array<std::string_view, 8> keys = {"rope_theta",
-                                                           "rope_type",
-                                                           "type",
-                                                           "factor",
-                                                           "low_freq_factor",
-                                                           "high_freq_factor",
-                                                           "original_max_position_embeddings",
-                                                           "partial_rotary_factor"};
+  // clang-format off
+  static constexpr std::string_view keys[] = {"rope_theta", "rope_type", "type", "factor", "low_freq_factor", "high_freq_factor",
+                                              "original_max_position_embeddings", "partial_rotary_factor"};
+  // clang-format on
   for (const auto& [key, value] : rope.items()) {
     if (!among(key, keys) || (key == "partial_rotary_factor" && value != 1)) {
       refuse_value(value, name + "." + key, "it to be absent", where);
@@ -267,10 +200,7 @@ inline void read_window(const io::Json& json, LlamaConfig& config, const std::st
   if (name == "gelu_pytorch_tanh" || name == "gelu_new") {
     return Activation::gelu_tanh;
   }
-  if (name == "gelu") {
-    return Activation::gelu;
-  }
-  refuse_value(name, key, "\"silu\", \"gelu_pytorch_tanh\" or \"gelu\"", where);
+  refuse_value(name, key, "\"silu\" or \"gelu_pytorch_tanh\"", where);
 }
 
 }  // namespace detail

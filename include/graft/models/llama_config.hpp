@@ -10,11 +10,11 @@
 
 #include <graft/base/index.hpp>
 #include <graft/base/require.hpp>
+#include <graft/ops/activation.hpp>
 
 namespace graft::models {
 
-/// The gate's nonlinearity; gelu_tanh is 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), gelu the exact one with erf.
-enum class Activation { silu, gelu_tanh, gelu };
+using ops::Activation;
 
 /// How RoPE's frequencies were stretched for a longer context.
 struct RopeScaling {

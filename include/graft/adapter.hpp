@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// adapter: a recipe (hyper-parameters) that makes modules (trained parameters with forward and backward side by side).
+#pragma once
+
+#include <concepts>
+#include <string>
+
+#include <graft/backend.hpp>
+#include <graft/core/arena.hpp>
+#include <graft/core/parameter.hpp>
+#include <graft/core/random.hpp>
+#include <graft/core/site.hpp>
+
+namespace graft {
+
+/// The pass that an adapter's memory is laid out for: rows it will see, rows a lane has in hand, and whether a backward
+/// follows. `dropout` drives the masks of this pass; without a backward nothing is dropped.
+struct Extent {
+  Index rows = 0;
+  Index lane_rows = 0;
+  bool keep = false;
+  Random dropout{0};
+};
+
+/// Where a module is made: a linear map of `outputs` x `inputs`, or a stream of `outputs` == `inputs` columns.
+struct Place {
+  Index layer = 0;
+  Sites where = site::none;
+  Index outputs = 0;
+  Index inputs = 0;
+  std::string name;  // module path, for errors and files
+};
+
+// A module adds to a frozen linear map in four phases, each of which it may leave out with its mirror image:
+//
+//   read(be, cache, block, x)            read_vjp(be, cache, block, dx)            dx += what reading x gives back
+//   edit_input(be, cache, block, x)      edit_input_vjp(be, cache, block, dx)      on a copy of x, and its gradient
+//   read_output(be, cache, block, y)     read_output_vjp(be, cache, block, dy)     y = W x, and a copy of dy
+//   add(be, cache, block, y)             add_vjp(be, cache, block, dy)             y += ...
+//
+// then gradients(be, cache, range, x, dy) adds the sums over rows to the parameters, outside the segment. Or a module
+// edits rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh), gradients(be, cache, range).
+
+namespace detail {
+template <class M>
+concept has_memory = requires(M& m, typename M::Cache& cache, Arena& arena, const Extent& extent) {
+  m.lay_out_kept(cache, arena, extent);
+  m.lay_out_scratch(cache, arena, extent);
+};
+template <class M>
+concept has_add = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> y,
+                           View<const double> dy) {
+  m.add(be, c, b, y);
+  m.add_vjp(be, c, b, dy);
+};
+template <class M>
+concept has_edit_input = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> x) {
+  m.edit_input(be, c, b, x);
+  m.edit_input_vjp(be, c, b, x);
+};
+template <class M>
+concept has_edit = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> h) {
+  m.edit(be, c, b, h);
+  m.edit_vjp(be, c, b, h);
+  m.gradients(be, c, RowRange{});
+};
+template <class M>
+concept has_gradients = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> x) {
+  m.gradients(be, c, RowRange{}, x, x);
+};
+}  // namespace detail
+
+/// Adds to a frozen linear map (or trains it in place), phase by phase.
+template <class M>
+concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::has_gradients<M> && requires(const M& m) {
+  { m.needs_input() } -> std::same_as<bool>;            // gradients() reads x
+  { m.needs_output_gradient() } -> std::same_as<bool>;  // gradients() reads dy
+};
+
+/// Rewrites rows of a stream at chosen positions; cannot be merged into a weight.
+template <class M>
+concept stream_module = has_parameters<M> && detail::has_memory<M> && detail::has_edit<M>;
+
+/// A recipe whose modules add to linear maps: Lora, Pmss, Full.
+template <class A>
+concept weight_adapter = linear_module<typename A::template Module<double>>;
+
+/// A recipe whose modules rewrite hidden rows: the Subspace family.
+template <class A>
+concept representation_adapter = stream_module<typename A::template Module<double>>;
+
+template <class A>
+concept adapter = weight_adapter<A> || representation_adapter<A>;
+
+}  // namespace graft

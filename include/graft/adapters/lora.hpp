@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lora: y += s B A x with A(r,M) random and B(N,r) zero at the start. Hu et al., "LoRA", arXiv 2106.09685.
+#pragma once
+
+#include <graft/adapter.hpp>
+#include <graft/adapters/policies/initializer.hpp>
+#include <graft/adapters/policies/scaling.hpp>
+
+namespace graft::adapters {
+
+/// Low-rank update of a linear map. Lora<8> fixes the rank in the type, Lora<>{.rank = 8} at run time.
+template <Index Rank = dynamic, initializer Init = policies::KaimingUniform, scaling Scale = policies::AlphaOverRank>
+struct Lora {
+  static constexpr std::string_view name = "lora";
+
+  Index rank = Rank == dynamic ? 8 : Rank;
+  double alpha = 16;
+  double dropout = 0;  // on the input of A, in training
+
+  template <class Visitor>
+  void for_each_setting(Visitor&& visit) {
+    visit("rank", rank);
+    visit("alpha", alpha);
+    visit("dropout", dropout);
+  }
+
+  /// One A and B. Costs r (N + M) multiply-adds a token forward; keeps z = A x, and reads x and dy for its gradients.
+  template <scalar T>
+  class Module {
+   public:
+    struct Cache {
+      Slab<T> z;        // (T,r) A x
+      Slab<T> u;        // (T,r) s B' dy
+      Slab<T> dropped;  // (T,M) x under the dropout mask
+      Random dropout{0};
+      bool drops = false;
+    };
+
+    Module() = default;
+    template <class B, class W>
+    Module(const Lora& recipe, const B&, const W&, const Place& place, Random random)
+        : a_(recipe.rank, place.inputs),
+          b_(place.outputs, recipe.rank),
+          scale_(static_cast<real_type<T>>(Scale::scale(recipe.alpha, recipe.rank))),
+          dropout_(recipe.dropout) {
+      if (recipe.rank < 1 || (Rank != dynamic && recipe.rank != Rank)) {
+        fail("adapter.601", "LoRA needs a rank of at least 1, and Lora<R> the rank R; found " + std::to_string(recipe.rank), place.name);
+      }
+      Init::fill(a_.value, random);
+    }
+
+    template <class Visitor>
+    void for_each_parameter(Visitor&& visit) {
+      visit("lora_A.weight", a_);
+      visit("lora_B.weight", b_);
+    }
+    [[nodiscard]] T scale() const { return scale_; }
+    [[nodiscard]] bool needs_input() const { return true; }
+    [[nodiscard]] bool needs_output_gradient() const { return true; }
+
+    void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.z = arena.slab<T>("adapter: A x", extent.keep, extent.rows, extent.lane_rows, a_.value.rows);
+      cache.drops = extent.keep && dropout_ > 0;
+      cache.dropout = extent.dropout;
+    }
+    void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.u = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, a_.value.rows);
+      cache.dropped = arena.slab<T>("adapter: dropped input", true, cache.drops ? extent.rows : 0, 0, a_.value.cols);
+    }
+
+    template <class B>
+    void read(const B& be, Cache& cache, Block block, In<T> x) const {
+      be.gemm_nt(1, masked(be, cache, block, x), a_.value, 0, cache.z.at(block));  // (T,M)(r,M)' -> (T,r)
+    }
+    template <class B>
+    void add(const B& be, Cache& cache, Block block, View<T> y) const {
+      be.gemm_nt(scale_, cache.z.at(block), b_.value, 1, y);  // (T,r)(N,r)' -> (T,N)
+    }
+
+    template <class B>
+    void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
+      be.gemm_nn(scale_, dy, b_.value, 0, cache.u.at(block));  // (T,N)(N,r) -> (T,r)
+    }
+    template <class B>
+    void read_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
+      if (!cache.drops) {
+        be.gemm_nn(1, cache.u.at(block), a_.value, 1, dx);  // (T,r)(r,M) -> (T,M)
+        return;
+      }
+      const View<T> pulled = cache.dropped.at(block);
+      be.gemm_nn(1, cache.u.at(block), a_.value, 0, pulled);
+      be.dropout(dropout_, cache.dropout, block.begin, pulled, pulled);
+      be.add(1, pulled, dx);
+    }
+    /// dA += u' x, dB += s dy' z, over the rows of one run.
+    template <class B>
+    void gradients(const B& be, Cache& cache, RowRange run, In<T> x, In<T> dy) {
+      View<const T> seen = x;
+      if (cache.drops) {
+        const View<T> dropped = cache.dropped.wide().middle_rows(run.begin, run.rows);
+        be.dropout(dropout_, cache.dropout, run.begin, x, dropped);
+        seen = dropped;
+      }
+      be.gemm_tn(1, cache.u.wide().middle_rows(run.begin, run.rows), seen, 1, a_.gradient.view());     // -> (r,M)
+      be.gemm_tn(scale_, dy, cache.z.wide().middle_rows(run.begin, run.rows), 1, b_.gradient.view());  // -> (N,r)
+    }
+
+    /// W += factor s B A: what attached computes, for a weight that may change.
+    template <class B>
+    void merge(const B& be, T factor, View<T> weight) const {
+      be.gemm_nn(factor * scale_, b_.value, a_.value, 1, weight);
+    }
+
+   private:
+    template <class B>
+    View<const T> masked(const B& be, Cache& cache, Block block, In<T> x) const {
+      if (!cache.drops) {
+        return x;
+      }
+      be.dropout(dropout_, cache.dropout, block.begin, x, cache.dropped.at(block));
+      return cache.dropped.at(block);
+    }
+
+    Parameter<T> a_;
+    Parameter<T> b_;
+    T scale_{1};
+    double dropout_ = 0;
+  };
+};
+
+/// LoRA with s = alpha / sqrt(r).
+template <Index Rank = dynamic>
+using RsLora = Lora<Rank, policies::KaimingUniform, policies::AlphaOverRootRank>;
+
+static_assert(weight_adapter<Lora<>>);
+
+}  // namespace graft::adapters

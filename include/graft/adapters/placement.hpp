@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Placement: the answer, at run time, to "which layers, which sites, which positions of the prompt".
+#pragma once
+
+#include <algorithm>  // min
+#include <string>
+#include <vector>
+
+#include <graft/core/ragged.hpp>
+#include <graft/core/site.hpp>
+
+namespace graft {
+
+/// Which layers: a list, or all.
+struct Layers {
+  bool all = true;
+  std::vector<Index> chosen;
+
+  [[nodiscard]] bool contains(Index layer) const {
+    return all || std::find(chosen.begin(), chosen.end(), layer) != chosen.end();
+  }
+};
+
+/// Every layer of the model.
+inline const Layers every_layer{};
+/// The listed layers, counted from 0.
+[[nodiscard]] inline Layers only_layers(std::vector<Index> list) { return {false, std::move(list)}; }
+
+/// Which rows of a sequence: the first and last tokens of its prompt, or all rows (generated ones too).
+struct Positions {
+  bool all = true;
+  Index first = 0;
+  Index last = 0;
+
+  friend bool operator==(const Positions&, const Positions&) = default;
+};
+
+/// f<first>+l<last> of the papers, counted in the prompt.
+[[nodiscard]] constexpr Positions ends(Index first, Index last) { return {false, first, last}; }
+/// Every row.
+inline constexpr Positions every_position{};
+
+/// Where the modules of one adapter stand. Tied: one module a layer edits prefix and suffix; untied: one each.
+struct Placement {
+  Layers layers;
+  Positions positions;
+  bool tied = true;
+  Sites sites = site::everything;  // narrows the sites of At, for targets chosen at run time
+};
+
+/// The share of the positions that a module edits.
+enum class Part { both, prefix, suffix };
+
+/// The rows of a batch that a part edits, in rising order: in the batch, and within a block of `block_rows`.
+struct EditRows {
+  std::vector<Index> in_batch;
+  std::vector<Index> in_block;
+};
+
+/// pyreft's rule without its padding: with prompt length L the first min(first, L/2) and the last min(last, L/2) tokens
+/// of the prompt, of every sequence that uses `adapter`. Only rows that this batch holds (a decode step holds none).
+[[nodiscard]] inline EditRows edit_rows(const Ragged& batch, const Positions& positions, Part part, Index adapter,
+                                        Index block_rows) {
+  EditRows rows;
+  const auto push = [&](Index sequence, Index from, Index to) {  // positions [from, to)
+    const auto i = static_cast<std::size_t>(sequence);
+    for (Index p = std::max(from, batch.start[i]); p < std::min(to, batch.start[i] + batch.length(sequence)); ++p) {
+      rows.in_batch.push_back(batch.begin(sequence) + p - batch.start[i]);
+      rows.in_block.push_back(rows.in_batch.back() % block_rows);
+    }
+  };
+  for (Index i = 0; i < batch.sequences(); ++i) {
+    if (batch.adapter[static_cast<std::size_t>(i)] != adapter) {
+      continue;
+    }
+    const Index prompt = batch.prompt[static_cast<std::size_t>(i)];
+    if (positions.all) {
+      push(i, 0, batch.start[static_cast<std::size_t>(i)] + batch.length(i));
+      continue;
+    }
+    if (prompt == 0) {
+      fail("adapter.630",
+           "sequence " + std::to_string(i) + " has an empty prompt, in which f" + std::to_string(positions.first) +
+               "+l" + std::to_string(positions.last) + " names no position (use --positions all)");
+    }
+    if (part != Part::suffix) {
+      push(i, 0, std::min(positions.first, prompt / 2));
+    }
+    if (part != Part::prefix) {
+      push(i, prompt - std::min(positions.last, prompt / 2), prompt);
+    }
+  }
+  return rows;
+}
+
+}  // namespace graft

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pmss: W = W0 + s C U R with C = W0[:, J] and R = W0[K, :] frozen, U(c,r) trained from zero, s = alpha / max(c, r).
+// "PMSS: Pretrained Matrices Skeleton Selection", arXiv 2409.16722.
+#pragma once
+
+#include <algorithm>  // max, min
+#include <span>
+
+#include <graft/adapter.hpp>
+#include <graft/adapters/policies/scaling.hpp>
+#include <graft/adapters/policies/selector.hpp>
+
+namespace graft::adapters {
+
+/// Which side of the linear map carries the update; the smaller one is cheaper.
+enum class Side { output, input };
+
+/// Skeleton update of a linear map. Because the skeletons come from W0 itself, R x = (W0 x)[K] and C v = W0 (E_J v), so
+///
+///   output edit   y = y0 + s C U y0[K]              v = C' dy,  dU = s v z',  dy0 = dy + E_K s U' v    z = y0[K]
+///   input edit    x' = x + E_J s U R x, y = W0 x'   q = dx'[J], dU = s q z',  dx = dx' + s R' U' q     z = R x
+///
+/// are the same map. Each needs one skinny product and one panel (C or R), gathered into the arena, and keeps only z.
+template <Index Rank = dynamic, selector Select = policies::PivotedQr, scaling Scale = policies::AlphaOverRank>
+struct Pmss {
+  static constexpr std::string_view name = "pmss";
+
+  Index rank = Rank == dynamic ? 64 : Rank;
+  Index columns = 0;   // c; 0 = rank
+  Index rows = 0;      // r; 0 = rank
+  double alpha = 0;    // 0 = twice the larger of c and r, so that s = 2
+  bool clamp = false;  // lower c and r to what a smaller matrix has; s stays that of the rank asked for
+
+  template <class Visitor>
+  void for_each_setting(Visitor&& visit) {
+    visit("rank", rank);
+    visit("columns", columns);
+    visit("rows", rows);
+    visit("alpha", alpha);
+    visit("clamp", clamp);
+  }
+  [[nodiscard]] double scale() const {
+    const Index larger = std::max(columns > 0 ? columns : rank, rows > 0 ? rows : rank);
+    return Scale::scale(alpha != 0 ? alpha : 2.0 * static_cast<double>(larger), larger);
+  }
+
+  /// One U with its two index lists. Costs k min(N, M) multiply-adds a token; keeps r numbers of it.
+  template <scalar T>
+  class Module {
+   public:
+    struct Cache {
+      View<T> panel;  // (N,c) C, or (r,M) R
+      Slab<T> z;      // (T,r)
+      Slab<T> v;      // (T,c) v, or q
+      Slab<T> small;  // (lane, max(c,r))
+    };
+
+    Module() = default;
+    template <class B, class W>
+    Module(const Pmss& recipe, const B&, const W& weight, const Place& place, Random)
+        : Module(recipe, checked(recipe, weight.view(), place), place) {}
+    /// With skeletons chosen elsewhere: read from a file, or prepared once.
+    Module(const Pmss& recipe, Skeleton skeleton, const Place& place)
+        : skeleton_(std::move(skeleton)),
+          u_(static_cast<Index>(skeleton_.columns.size()), static_cast<Index>(skeleton_.rows.size())),
+          scale_(static_cast<real_type<T>>(recipe.scale())),
+          outputs_(place.outputs),
+          inputs_(place.inputs),
+          side_(place.outputs <= place.inputs ? Side::output : Side::input) {}
+
+    template <class Visitor>
+    void for_each_parameter(Visitor&& visit) {
+      visit("U", u_);
+    }
+    /// The frozen index lists that a file must carry beside U.
+    template <class Visitor>
+    void for_each_index(Visitor&& visit) {
+      visit("J", skeleton_.columns);
+      visit("K", skeleton_.rows);
+    }
+    [[nodiscard]] T scale() const { return scale_; }
+    [[nodiscard]] Side side() const { return side_; }
+    [[nodiscard]] const Skeleton& skeleton() const { return skeleton_; }
+    [[nodiscard]] bool needs_input() const { return false; }
+    [[nodiscard]] bool needs_output_gradient() const { return false; }
+    [[nodiscard]] bool edits_input() const { return side_ == Side::input; }
+    [[nodiscard]] bool edits_output() const { return side_ == Side::output; }
+
+    void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.z = arena.slab<T>("adapter: skeleton rows", extent.keep, extent.rows, extent.lane_rows, r());
+    }
+    void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.panel = side_ == Side::output ? arena.take<T>("adapter: skeleton panel", outputs_, c())
+                                          : arena.take<T>("adapter: skeleton panel", r(), inputs_);
+      cache.v = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, c());
+      cache.small = arena.slab<T>("adapter: small", false, 0, extent.lane_rows, std::max(c(), r()));
+    }
+    /// Gathers the panel for the segments that follow.
+    template <class B, class W>
+    void prepare(const B& be, Cache& cache, const W& weight) const {
+      if (side_ == Side::output) {
+        be.gather_cols(weight, columns(), cache.panel);
+      } else {
+        be.gather_rows(weight, rows(), cache.panel);
+      }
+    }
+
+    template <class B>
+    void read(const B& be, Cache& cache, Block block, In<T> x) const {
+      if (side_ == Side::input) {
+        be.gemm_nt(1, x, cache.panel, 0, cache.z.at(block));  // (T,M)(r,M)' -> (T,r)
+      }
+    }
+    template <class B>
+    void edit_input(const B& be, Cache& cache, Block block, View<T> x) const {
+      if (side_ == Side::input) {
+        be.scatter_add_cols(scale_, core(be, cache, block), columns(), x);
+      }
+    }
+    template <class B>
+    void read_output(const B& be, Cache& cache, Block block, In<T> y) const {
+      if (side_ == Side::output) {
+        be.gather_cols(y, rows(), cache.z.at(block));
+      }
+    }
+    template <class B>
+    void add(const B& be, Cache& cache, Block block, View<T> y) const {
+      if (side_ == Side::output) {
+        be.gemm_nt(scale_, core(be, cache, block), cache.panel, 1, y);  // (T,c)(N,c)' -> (T,N)
+      }
+    }
+
+    template <class B>
+    void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
+      if (side_ == Side::output) {
+        be.gemm_nn(1, dy, cache.panel, 0, cache.v.at(block));  // (T,N)(N,c) -> (T,c)
+      }
+    }
+    template <class B>
+    void read_output_vjp(const B& be, Cache& cache, Block block, View<T> dy) const {
+      if (side_ == Side::output) {
+        be.scatter_add_cols(scale_, core_vjp(be, cache, block), rows(), dy);
+      }
+    }
+    template <class B>
+    void edit_input_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
+      if (side_ == Side::input) {
+        be.gather_cols(dx, columns(), cache.v.at(block));
+      }
+    }
+    template <class B>
+    void read_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
+      if (side_ == Side::input) {
+        be.gemm_nn(scale_, core_vjp(be, cache, block), cache.panel, 1, dx);  // (T,r)(r,M) -> (T,M)
+      }
+    }
+    /// dU += s v' z over the rows of one run; neither x nor dy is read.
+    template <class B>
+    void gradients(const B& be, Cache& cache, RowRange run, In<T>, In<T>) {
+      be.gemm_tn(scale_, cache.v.wide().middle_rows(run.begin, run.rows),
+                 cache.z.wide().middle_rows(run.begin, run.rows), 1, u_.gradient.view());  // -> (c,r)
+    }
+
+   private:
+    [[nodiscard]] Index c() const { return u_.value.rows; }
+    [[nodiscard]] Index r() const { return u_.value.cols; }
+    [[nodiscard]] std::span<const std::int32_t> columns() const { return skeleton_.columns; }
+    [[nodiscard]] std::span<const std::int32_t> rows() const { return skeleton_.rows; }
+
+    template <class B>
+    View<T> core(const B& be, Cache& cache, Block block) const {
+      const View<T> uz = cache.small.at(block).middle_cols(0, c());
+      be.gemm_nt(1, cache.z.at(block), u_.value, 0, uz);  // (T,r)(c,r)' -> (T,c)
+      return uz;
+    }
+    template <class B>
+    View<T> core_vjp(const B& be, Cache& cache, Block block) const {
+      const View<T> uv = cache.small.at(block).middle_cols(0, r());
+      be.gemm_nn(1, cache.v.at(block), u_.value, 0, uv);  // (T,c)(c,r) -> (T,r)
+      return uv;
+    }
+
+    template <class S>
+    static Skeleton checked(const Pmss& recipe, View<const S> weight, const Place& place) {
+      Index c = recipe.columns > 0 ? recipe.columns : recipe.rank;
+      Index r = recipe.rows > 0 ? recipe.rows : recipe.rank;
+      const Index limit = std::min(weight.rows, weight.cols);
+      if (recipe.clamp) {
+        c = std::min(c, limit);
+        r = std::min(r, limit);
+      }
+      if (c < 1 || r < 1 || c > limit || r > limit) {
+        fail("adapter.610",
+             "PMSS needs 1 <= c, r <= min(outputs, inputs) = " + std::to_string(limit) + "; found c = " +
+                 std::to_string(c) + ", r = " + std::to_string(r) + " (lower the rank, or ask for a clamp)",
+             place.name);
+      }
+      if constexpr (scalar<S> && !std::floating_point<S>) {  // the complex step proves gradients; indices are constants
+        Tensor<real_type<S>> real(weight.rows, weight.cols);
+        for (Index i = 0; i < weight.rows; ++i) {
+          for (Index j = 0; j < weight.cols; ++j) {
+            real(i, j) = real_part(weight(i, j));
+          }
+        }
+        return Select::select(std::as_const(real).view(), c, r, place.name);
+      } else {
+        return Select::select(weight, c, r, place.name);
+      }
+    }
+
+    Skeleton skeleton_;
+    Parameter<T> u_;
+    T scale_{1};
+    Index outputs_ = 0;
+    Index inputs_ = 0;
+    Side side_ = Side::output;
+  };
+};
+
+/// PMSS with rows chosen among the chosen columns.
+template <Index Rank = dynamic>
+using TwoStagePmss = Pmss<Rank, policies::TwoStagePivotedQr>;
+
+static_assert(weight_adapter<Pmss<>>);
+
+}  // namespace graft::adapters

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// basis: the set in which the rows R(r,d) of a subspace edit live, and the way back into it after an optimizer's step.
+#pragma once
+
+#include <concepts>
+
+#include <graft/adapters/policies/initializer.hpp>  // KaimingUniform
+#include <graft/backend.hpp>
+#include <graft/core/parameter.hpp>
+#include <graft/core/random.hpp>
+#include <graft/linalg/orthonormal.hpp>
+
+namespace graft {
+
+/// A chart maps what is trained to R. It may keep state (a base, a cached R); most are the identity.
+template <class Chart, class T>
+concept basis_chart = requires(Chart chart, const backends::Reference& be, Parameter<T>& trained, View<T> gradient,
+                               Random random, Index r, Index d) {
+  { chart.start(r, d, random) } -> std::same_as<Parameter<T>>;  // a random start
+  chart.adopt(be, trained, gradient);                           // becomes the chart of a given R
+  { chart.rows(trained) } -> std::convertible_to<View<const T>>;
+  { chart.rows_gradient(trained) } -> std::same_as<View<T>>;  // where dL/dR is summed
+  chart.pull(be, trained);                                    // dL/dR becomes the gradient of what is trained
+  chart.retract(be, trained);                                 // after a step
+};
+
+template <class P>
+concept basis = basis_chart<typename P::template Chart<double>, double>;
+
+namespace adapters::policies {
+
+namespace detail {
+/// R is trained as it stands.
+template <scalar T>
+struct PlainChart {
+  template <class B>
+  void adopt(const B& be, Parameter<T>& trained, In<T> rows) {
+    be.copy(rows, trained.value);
+  }
+  [[nodiscard]] View<const T> rows(const Parameter<T>& trained) const { return trained.value; }
+  [[nodiscard]] View<T> rows_gradient(Parameter<T>& trained) const { return trained.gradient.view(); }
+  template <class B>
+  void pull(const B&, Parameter<T>&) const {}
+};
+}  // namespace detail
+
+/// R R' = I: the optimizer moves R freely (without weight decay), then the polar factor brings it back, by products of
+/// r x r alone. No d x d matrix exists.
+struct Orthonormal {
+  template <scalar T>
+  struct Chart : detail::PlainChart<T> {
+    Tensor<T> scratch;
+
+    [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
+      Parameter<T> trained(r, d, false);
+      Tensor<real_type<T>> rows(r, d);
+      linalg::random_orthonormal_rows(rows.view(), [&, i = std::uint64_t{0}]() mutable {
+        return static_cast<real_type<T>>(random.normal(i++));
+      });
+      for (Index i = 0; i < r; ++i) {
+        for (Index j = 0; j < d; ++j) {
+          trained.value(i, j) = T(rows(i, j));
+        }
+      }
+      return trained;
+    }
+    template <class B>
+    void retract(const B& be, Parameter<T>& trained) {
+      if (scratch.size() == 0) {
+        scratch = Tensor<T>(4 * trained.value.rows, trained.value.cols);
+      }
+      be.orthonormalize(trained.value, scratch.view());
+    }
+  };
+};
+
+/// Any R: torch's Linear start, uniform in +-1/sqrt(d).
+struct Free {
+  template <scalar T>
+  struct Chart : detail::PlainChart<T> {
+    [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
+      Parameter<T> trained(r, d);
+      KaimingUniform::fill(trained.value, random);
+      return trained;
+    }
+    template <class B>
+    void retract(const B&, Parameter<T>&) const {}
+  };
+};
+
+static_assert(basis<Orthonormal> && basis<Free>);
+
+}  // namespace adapters::policies
+}  // namespace graft

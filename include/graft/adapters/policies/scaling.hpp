@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// scaling: the factor s before an update, from alpha and rank.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+
+#include <graft/base/index.hpp>
+
+namespace graft {
+
+/// Computes s from alpha and the rank.
+template <class S>
+concept scaling = requires(double alpha, Index rank) {
+  { S::scale(alpha, rank) } -> std::convertible_to<double>;
+};
+
+namespace adapters::policies {
+
+/// s = alpha / r (Hu et al. 2021); for PMSS r is the larger of its two sides.
+struct AlphaOverRank {
+  static constexpr double scale(double alpha, Index rank) { return alpha / static_cast<double>(rank); }
+};
+
+/// s = alpha / sqrt(r), which keeps the update's size as the rank grows (rsLoRA, Kalajdzievski 2023).
+struct AlphaOverRootRank {
+  static double scale(double alpha, Index rank) { return alpha / std::sqrt(static_cast<double>(rank)); }
+};
+
+static_assert(scaling<AlphaOverRank> && scaling<AlphaOverRootRank>);
+
+}  // namespace adapters::policies
+}  // namespace graft

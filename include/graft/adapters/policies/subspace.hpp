@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words of the ReFT papers, each an empty struct: what the subspace is set to, what is taken away, where training starts.
+#pragma once
+
+namespace graft::adapters::policies {
+
+/// The source is W h + b (LoReFT, NoReFT, DiReFT).
+struct Affine {
+  static constexpr bool reads_hidden = true;
+};
+/// The source is b (ConsReFT, LobiReFT).
+struct Constant {
+  static constexpr bool reads_hidden = false;
+};
+
+/// h + R'(source - R h): what the subspace held is replaced.
+struct Difference {
+  static constexpr bool subtracts = true;
+};
+/// h + R' source: the source is added.
+struct Direct {
+  static constexpr bool subtracts = false;
+};
+
+/// pyreft's start: W and b uniform in +-1/sqrt(d) (a constant source in [0, 1)). The untrained edit already changes h.
+struct RandomStart {
+  static constexpr bool is_identity = false;
+};
+/// W = R (Difference) or W = 0 (Direct), b = 0: the untrained edit does nothing and all gradients flow (methods.md E).
+/// A constant source under Difference has no such start; it begins at b = 0.
+struct IdentityStart {
+  static constexpr bool is_identity = true;
+};
+
+}  // namespace graft::adapters::policies

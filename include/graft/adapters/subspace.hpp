@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subspace: h <- h + R'(W h + b - R h) on chosen rows of a stream; the bracketed terms are policies, so a paper's variant
+// is an alias. "ReFT: Representation Finetuning for Language Models", arXiv 2404.03592, section 3.2 and appendix.
+#pragma once
+
+#include <cmath>
+
+#include <graft/adapter.hpp>
+#include <graft/adapters/policies/basis.hpp>
+#include <graft/adapters/policies/subspace.hpp>
+
+namespace graft::adapters {
+
+/// Rank-r edit of hidden rows h(E,d). With e = source - [R h] and the upstream gradient D, t = D R':
+///   h' = h + e R,   dh = D + [t W] - [t R],   dW = t'h,   db = sum t,   dR = e'D - [t'h].
+template <Index Rank = dynamic, basis Basis = policies::Orthonormal, class Source = policies::Affine,
+          class Form = policies::Difference, class Start = policies::IdentityStart>
+struct Subspace {
+  static constexpr std::string_view name = "subspace";
+
+  Index rank = Rank == dynamic ? 4 : Rank;
+  double dropout = 0;  // on the whole edited row, as pyreft has it
+
+  template <class Visitor>
+  void for_each_setting(Visitor&& visit) {
+    visit("rank", rank);
+    visit("dropout", dropout);
+  }
+
+  /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row; nothing of size d x d exists.
+  template <scalar T>
+  class Module {
+   public:
+    struct Cache {
+      Slab<T> h;      // (E,d) before the edit
+      Slab<T> e;      // (E,r) source - R h
+      Slab<T> delta;  // (E,d) upstream gradient
+      Slab<T> t;      // (E,r) its image under R
+      Random dropout{0};
+      bool keeps = false;
+    };
+
+    Module() = default;
+    template <class B>
+    Module(const Subspace& recipe, const B& be, const Place& place, Random random)
+        : b_(1, checked_rank(recipe, place)), dropout_(recipe.dropout) {
+      const Index d = place.outputs;
+      r_ = chart_.start(recipe.rank, d, random.stream(0x5245u));
+      if constexpr (Source::reads_hidden) {
+        w_ = Parameter<T>(recipe.rank, d);
+      }
+      if constexpr (!Start::is_identity) {
+        start_random(d, random.stream(0x57u));
+      } else if constexpr (Source::reads_hidden && Form::subtracts) {
+        be.copy(chart_.rows(r_), w_.value);
+      }
+    }
+
+    template <class Visitor>
+    void for_each_parameter(Visitor&& visit) {
+      visit("R", r_);
+      if constexpr (Source::reads_hidden) {
+        visit("W", w_);
+      }
+      visit("b", b_);
+    }
+    /// R itself, whatever the chart trains.
+    [[nodiscard]] View<const T> basis() const { return chart_.rows(r_); }
+    /// Continues from a given R (r,d), as a file holds it.
+    template <class B>
+    void set_basis(const B& be, In<T> rows) {
+      chart_.adopt(be, r_, rows);
+    }
+    /// Brings R back to where it lives, after an optimizer's step.
+    template <class B>
+    void after_step(const B& be) {
+      chart_.retract(be, r_);
+    }
+
+    void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.keeps = extent.keep;
+      cache.dropout = extent.dropout;
+      cache.h = arena.slab<T>("adapter: edited rows", true, extent.keep ? extent.rows : 0, 0, d());
+      cache.e = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
+    }
+    void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.delta = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, d());
+      cache.t = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, r());
+    }
+
+    /// h(E,d), in place.
+    template <class B>
+    void edit(const B& be, Cache& cache, Block block, View<T> h) const {
+      const View<T> e = cache.e.at(block);
+      if (cache.keeps) {
+        be.copy(h, cache.h.at(block));
+      }
+      be.fill(0, e);
+      be.add_bias(b_.value, e);
+      if constexpr (Source::reads_hidden) {
+        be.gemm_nt(1, h, w_.value, 1, e);  // (E,d)(r,d)' -> (E,r)
+      }
+      if constexpr (Form::subtracts) {
+        be.gemm_nt(-1, h, basis(), 1, e);
+      }
+      be.gemm_nn(1, e, basis(), 1, h);  // (E,r)(r,d) -> (E,d)
+      if (drops(cache)) {
+        be.dropout(dropout_, cache.dropout, block.begin, h, h);
+      }
+    }
+
+    /// dh(E,d), in place.
+    template <class B>
+    void edit_vjp(const B& be, Cache& cache, Block block, View<T> dh) const {
+      const View<T> t = cache.t.at(block);
+      if (drops(cache)) {
+        be.dropout(dropout_, cache.dropout, block.begin, dh, dh);
+      }
+      be.copy(dh, cache.delta.at(block));
+      be.gemm_nt(1, dh, basis(), 0, t);  // (E,d)(r,d)' -> (E,r)
+      if constexpr (Source::reads_hidden) {
+        be.gemm_nn(1, t, w_.value, 1, dh);  // (E,r)(r,d) -> (E,d)
+      }
+      if constexpr (Form::subtracts) {
+        be.gemm_nn(-1, t, basis(), 1, dh);
+      }
+    }
+
+    /// Adds the sums over the edited rows [run].
+    template <class B>
+    void gradients(const B& be, Cache& cache, RowRange run) {
+      const auto rows = [&](const Slab<T>& slab) { return slab.wide().middle_rows(run.begin, run.rows); };
+      if constexpr (Source::reads_hidden) {
+        be.gemm_tn(1, rows(cache.t), rows(cache.h), 1, w_.gradient.view());  // -> (r,d)
+      }
+      be.add_column_sums(1, rows(cache.t), b_.gradient.view());
+      const View<T> dr = chart_.rows_gradient(r_);
+      be.gemm_tn(1, rows(cache.e), rows(cache.delta), 1, dr);
+      if constexpr (Form::subtracts) {
+        be.gemm_tn(-1, rows(cache.t), rows(cache.h), 1, dr);
+      }
+      chart_.pull(be, r_);
+    }
+
+   private:
+    [[nodiscard]] Index r() const { return b_.value.cols; }
+    [[nodiscard]] Index d() const { return basis().cols; }
+    [[nodiscard]] bool drops(const Cache& cache) const { return cache.keeps && dropout_ > 0; }
+
+    static Index checked_rank(const Subspace& recipe, const Place& place) {
+      if (recipe.rank < 1 || recipe.rank > place.outputs || (Rank != dynamic && recipe.rank != Rank)) {
+        fail("adapter.620",
+             "a subspace edit needs 1 <= rank <= width = " + std::to_string(place.outputs) + "; found " +
+                 std::to_string(recipe.rank),
+             place.name);
+      }
+      return recipe.rank;
+    }
+    void start_random(Index width, Random random) {
+      const double bound = 1.0 / std::sqrt(static_cast<double>(width));
+      for (Index j = 0; j < r(); ++j) {
+        const double u = random.uniform(static_cast<std::uint64_t>(j));
+        b_.value(0, j) = T(static_cast<real_type<T>>(Source::reads_hidden ? bound * (2 * u - 1) : u));
+      }
+      if constexpr (Source::reads_hidden) {
+        policies::KaimingUniform::fill(w_.value, random.stream(0x57u + 1));
+      }
+    }
+
+    typename Basis::template Chart<T> chart_;
+    Parameter<T> r_;
+    Parameter<T> w_;
+    Parameter<T> b_;
+    double dropout_ = 0;
+  };
+};
+
+/// h + R'(W h + b - R h), R orthonormal.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using LoReft = Subspace<Rank, policies::Orthonormal, policies::Affine, policies::Difference, Start>;
+/// h + W2'(W1 h + b - W2 h): LoReFT without the constraint.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using NoReft = Subspace<Rank, policies::Free, policies::Affine, policies::Difference, Start>;
+/// h + W2'(W1 h + b): the paper's DiReFT; pyreft calls it NodireftIntervention.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using NodiReft = Subspace<Rank, policies::Free, policies::Affine, policies::Direct, Start>;
+/// The paper's DiReFT.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using DiReft = NodiReft<Rank, Start>;
+/// h + R'(W h + b), R orthonormal: an ablation of the paper, and what pyreft's class DireftIntervention does.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using DiReftOrthonormal = Subspace<Rank, policies::Orthonormal, policies::Affine, policies::Direct, Start>;
+/// h + R'(b - R h), R orthonormal.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using ConsReft = Subspace<Rank, policies::Orthonormal, policies::Constant, policies::Difference, Start>;
+/// h + R' b, R orthonormal.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using LobiReft = Subspace<Rank, policies::Orthonormal, policies::Constant, policies::Direct, Start>;
+
+static_assert(representation_adapter<LoReft<>>);
+
+}  // namespace graft::adapters

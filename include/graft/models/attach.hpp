@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// attach: puts the modules of a stack on a model, one for every layer and site that the stack and its placement name.
+#pragma once
+
+#include <exception>
+
+#include <graft/adapters/attached.hpp>
+#include <graft/core/parallel.hpp>
+#include <graft/models/llama.hpp>
+
+namespace graft {
+
+namespace detail {
+
+/// Sites of `sites` at which module A of this model can stand in this layer.
+template <class A, class Model>
+[[nodiscard]] bool stands(const Model& model, Index layer, Sites one) {
+  if constexpr (!std::same_as<A, adapters::Full>) {
+    return true;
+  }
+  if ((one & (site::query_norm | site::key_norm)) != 0) {
+    return model.config.qk_norm;
+  }
+  if (one == site::head) {
+    return layer == 0 && !model.config.tied_head;
+  }
+  return (one & site::stream) == 0 && ((one & site::in_block) != 0 || layer == 0);
+}
+
+/// The numbers that Full trains at a site: weight, and bias where there is one.
+template <class Model>
+[[nodiscard]] adapters::Full::Module<typename Model::C> full_module(Model& model, Index layer, Sites one) {
+  using C = typename Model::C;
+  static_assert(std::same_as<typename Model::S, C>,
+                "Full: weights are trained in the precision they are stored in; use Uniform<T>, not Mixed");
+  auto& block = model.blocks[static_cast<std::size_t>(layer)];
+  switch (one) {
+    case site::attention_norm: return {block.attention_norm.view(), {}};
+    case site::feed_forward_norm: return {block.feed_forward_norm.view(), {}};
+    case site::query_norm: return {block.query_norm.view(), {}};
+    case site::key_norm: return {block.key_norm.view(), {}};
+    case site::embedding: return {model.embedding.writable(), {}};
+    case site::final_norm: return {model.final_norm.view(), {}};
+    case site::head: return {model.untied_head.writable(), {}};
+    default: {
+      auto& linear = block.linear(one);
+      return {linear.weight.writable(), linear.bias.view()};
+    }
+  }
+}
+
+template <class A, class Model>
+[[nodiscard]] typename A::template Module<typename Model::C> make_module(const A& recipe, const typename Model::Backend& be,
+                                                                         Model& model, const Place& place,
+                                                                         Random random) {
+  if constexpr (std::same_as<A, adapters::Full>) {
+    return full_module(model, place.layer, place.where);
+  } else if constexpr (representation_adapter<A>) {
+    return {recipe, be, place, random};
+  } else {
+    return {recipe, be, model.blocks[static_cast<std::size_t>(place.layer)].linear(place.where).weight, place, random};
+  }
+}
+
+template <class Model>
+[[nodiscard]] Place place_of(Model& model, Index layer, Sites one) {
+  Place place{layer, one, model.config.dim, model.config.dim, module_path(layer, one)};
+  if ((one & site::linear) != 0) {
+    const auto& linear = model.blocks[static_cast<std::size_t>(layer)].linear(one);
+    place.outputs = linear.outputs();
+    place.inputs = linear.inputs();
+  }
+  return place;
+}
+
+template <class AtType, class Model>
+void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, const AtType& at,
+                 const typename Model::Backend& be, Model& model, Random random) {
+  using A = typename AtType::Adapter;
+  const Placement& placement = at.placement;
+  part.adapter = at.adapter;
+  part.placement = placement;
+  if (placement.sites == site::none) {
+    return;  // this part of the stack is not asked for
+  }
+  for (const Index layer : placement.layers.chosen) {
+    if (layer < 0 || layer >= model.layer_count()) {
+      fail("adapter.640", "layer " + std::to_string(layer) + " does not exist; the model has layers 0 to " +
+                              std::to_string(model.layer_count() - 1));
+    }
+  }
+  part.slots.assign(static_cast<std::size_t>(model.layer_count() * site::count), {});
+  const bool untied = representation_adapter<A> && !placement.tied && !placement.positions.all;
+  std::vector<Grafted<A, typename Model::C>>& modules = part.modules;
+  for (Index layer = 0; layer < model.layer_count(); ++layer) {
+    for (Sites one = 1; one < (1u << site::count); one <<= 1) {
+      if ((AtType::sites & placement.sites & one) == 0 || !placement.layers.contains(layer) || !stands<A>(model, layer, one)) {
+        continue;
+      }
+      RowRange& slot = part.slots[static_cast<std::size_t>(layer * site::count + site_index(one))];
+      slot = {static_cast<Index>(modules.size()), untied ? 2 : 1};
+      for (Index unit = 0; unit < slot.rows; ++unit) {
+        const Part side = !untied ? Part::both : unit == 0 ? Part::prefix : Part::suffix;
+        modules.push_back({{}, place_of(model, layer, one), side});
+      }
+    }
+  }
+  if (modules.empty()) {
+    fail("adapter.641", "no module of the model matches the layers and sites of \"" + std::string(A::name) + "\"");
+  }
+  parallel_for(static_cast<Index>(modules.size()), [&](Index m, Index) {  // skeletons take time
+    auto& grafted = modules[static_cast<std::size_t>(m)];
+    grafted.module = make_module(at.adapter, be, model, grafted.place, random.stream(static_cast<std::uint64_t>(m)));
+  });
+}
+
+}  // namespace detail
+
+/// Makes all modules of a stack; random starts are functions of `seed`. The model outlives what is attached to it, and
+/// does not move.
+template <class Model, class... Ats>
+[[nodiscard]] Attached<typename Model::C, Stack<Ats...>> attach(const typename Model::Backend& be, Model& model,
+                                                                 const Stack<Ats...>& stack, std::uint64_t seed) {
+  Attached<typename Model::C, Stack<Ats...>> attached;
+  attached.layers = model.layer_count();
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32)), ...);
+  }(std::index_sequence_for<Ats...>{});
+  return attached;
+}
+
+/// The stack's recipes as their types have them, all at one placement.
+template <class StackType, class Model>
+[[nodiscard]] auto attach(const typename Model::Backend& be, Model& model, const Placement& placement,
+                          std::uint64_t seed) {
+  StackType stack;
+  std::apply([&](auto&... at) { ((at.placement = placement), ...); }, stack.parts);
+  return attach(be, model, stack, seed);
+}
+
+}  // namespace graft

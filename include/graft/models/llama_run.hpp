@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// LlamaRun: one batch through a Llama with its grafts: embedding, blocks, labelled rows of the head, and all of it back.
+#pragma once
+
+#include <cstdint>
+#include <numeric>  // accumulate
+#include <span>
+#include <vector>
+
+#include <graft/adapters/graft_pass.hpp>
+#include <graft/core/arena.hpp>
+#include <graft/models/key_store.hpp>
+#include <graft/models/llama.hpp>
+
+namespace graft::models {
+
+/// What a forward pass is for.
+struct RunOptions {
+  bool keep = false;   // a backward follows
+  Random dropout{0};   // masks of this pass
+};
+
+/// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
+/// one before left. A dry pass over the same layout finds the peak before any memory is touched.
+template <class Model, class AttachedType>
+class LlamaRun {
+ public:
+  using P = typename Model::Precision;
+  using B = typename Model::Backend;
+  using S = typename P::Stored;
+  using C = typename P::Computed;
+
+  /// Labelled rows that the head has in hand at once: (rows x vocabulary) logits never exist for more.
+  static constexpr Index head_rows = 256;
+
+  /// tokens(T) of a ragged batch => the residual stream after the last block, in hidden(). `labelled` is how many rows
+  /// loss() will be asked for at most; `store` extends earlier calls (generation).
+  void forward(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
+               std::span<const std::int32_t> tokens, Index labelled, const RunOptions& options = {},
+               KeyStore<C>* store = nullptr) {
+    require(static_cast<Index>(tokens.size()) == batch.tokens() && batch.tokens() > 0, "shape.141",
+            "LlamaRun: the batch and its tokens disagree in length, or are empty");
+    for (const std::int32_t token : tokens) {
+      if (token < 0 || token >= model.config.vocab) {
+        fail("train.410", "token id " + std::to_string(token) + " lies outside the vocabulary of " +
+                              std::to_string(model.config.vocab));
+      }
+    }
+    tokens_ = tokens;
+    keep_ = options.keep;
+    grafts_.begin(bank, batch, be.block_rows, options.dropout);
+    measure(be, model, batch, labelled);
+    arena_.reserve();
+    lay_out(be, model, batch, labelled);
+
+    std::vector<Index> positions;
+    for (Index i = 0; i < batch.sequences(); ++i) {
+      for (Index j = 0; j < batch.length(i); ++j) {
+        positions.push_back(batch.start[static_cast<std::size_t>(i)] + j);
+      }
+    }
+    be.rope_rotations(std::span<const Index>(positions), std::span<const double>(model.frequencies), rotations_);
+    spans_.clear();
+    key_rows_.clear();
+    if (store != nullptr) {
+      spans_ = store->spans(batch);
+      key_rows_ = store->rows(batch);
+    } else {
+      for (Index i = 0; i < batch.sequences(); ++i) {
+        require(batch.start[static_cast<std::size_t>(i)] == 0, "shape.142",
+                "LlamaRun: a sequence that starts later needs the store that holds its beginning");
+        spans_.push_back({batch.begin(i), batch.length(i), batch.begin(i), batch.length(i)});
+      }
+    }
+    pass_ = {batch.tokens(), rotations_, spans_, key_rows_};
+
+    const View<C> first = input_of(0);
+    be.for_each_block(batch.tokens(), [&](Block b) {
+      const View<C> x = first.middle_rows(b.begin, b.rows);
+      be.gather_rows(model.embedding, tokens.subspan(static_cast<std::size_t>(b.begin), static_cast<std::size_t>(b.rows)), x);
+      if (model.config.embedding_scale != 1) {
+        be.scale(C(static_cast<real_type<C>>(model.config.embedding_scale)), x);
+      }
+    });
+    for (Index l = 0; l < model.layer_count(); ++l) {
+      const auto i = static_cast<std::size_t>(l);
+      model.blocks[i].forward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i],
+                              store != nullptr ? store->k[i].view() : View<C>{},
+                              store != nullptr ? store->v[i].view() : View<C>{}, input_of(l + 1));
+    }
+  }
+
+  /// (T,D) the residual stream after the last block, before the final norm.
+  [[nodiscard]] View<const C> hidden() const { return stream_; }
+  /// (T,D) the residual stream that entered block l; only blocks that keep it (those with a graft below or in them).
+  [[nodiscard]] View<const C> hidden(Index l) const { return input_of(l); }
+
+  /// out(N,V) = logits of the rows in `rows`.
+  void logits(const B& be, const Model& model, std::span<const Index> rows, View<C> out) {
+    for (Index first = 0; first < out.rows; first += head_rows) {
+      const Index count = std::min(head_rows, out.rows - first);
+      head_forward(be, model, rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+                   out.middle_rows(first, count));
+    }
+  }
+
+  /// Sum over the labelled rows of the negative log-likelihood: row rows[i] predicts labels[i]. After a forward that
+  /// keeps, dL/dlogits = scale (softmax - onehot), and the gradient starts on its way down. nll of each row: row_nll().
+  [[nodiscard]] double loss(const B& be, const Model& model, std::span<const Index> rows,
+                            std::span<const std::int32_t> labels, C scale = C{}) {
+    const auto total = static_cast<Index>(rows.size());
+    require(total <= nll_.rows, "shape.143", "LlamaRun: more rows are labelled than forward was told");
+    const bool trains = keep_ && scale != C{};
+    if (trains) {
+      be.for_each_block(dx_.rows, [&](Block b) { be.fill(0, dx_.middle_rows(b.begin, b.rows)); });
+    }
+    for (Index first = 0; first < total; first += head_rows) {
+      const Index count = std::min(head_rows, total - first);
+      const auto list = rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+      const View<C> logits = logits_.middle_rows(0, count);
+      head_forward(be, model, list, logits);
+      be.for_each_block(count, [&](Block b) {
+        be.cross_entropy(logits.middle_rows(b.begin, b.rows),
+                         labels.subspan(static_cast<std::size_t>(first + b.begin), static_cast<std::size_t>(b.rows)),
+                         trains ? scale : C{}, nll_.middle_rows(first + b.begin, b.rows));
+        if (trains) {
+          head_backward(be, model, list, logits, b);
+        }
+      });
+      if (trains) {
+        head_gradients(be, model, count);
+      }
+    }
+    double sum = 0;
+    for (Index i = 0; i < total; ++i) {
+      sum += static_cast<double>(real_part(nll_(i, 0)));
+    }
+    return sum;
+  }
+  /// (N,1) of the last loss().
+  [[nodiscard]] View<const C> row_nll() const { return nll_; }
+
+  /// Sends the gradient that loss() left down to the lowest graft, adding to the gradients of all parameters.
+  void backward(const B& be, const Model& model) {
+    require(keep_, "shape.144", "LlamaRun: backward needs a forward that keeps");
+    for (Index l = model.layer_count() - 1; l >= 0; --l) {
+      const std::optional<Reach> reach = grafts_.reach(l);
+      if (!reach) {
+        return;
+      }
+      const auto i = static_cast<std::size_t>(l);
+      model.blocks[i].backward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i], *reach, dx_);
+    }
+    const C factor(static_cast<real_type<C>>(model.config.embedding_scale));
+    grafts_.layer(0).at(site::embedding).each_run([&](auto& module, auto&, RowRange) {
+      if constexpr (requires { module.embedding_gradients(be, factor, tokens_, dx_); }) {
+        module.embedding_gradients(be, factor, tokens_, dx_);
+      }
+    });
+  }
+
+  /// What the last layout asked for, by name; the forecast that users see.
+  [[nodiscard]] const Arena& arena() const { return arena_; }
+
+  /// Lays the memory of a pass out without touching any.
+  void measure(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch, Index labelled,
+               bool keep) {
+    keep_ = keep;
+    grafts_.begin(bank, batch, be.block_rows, Random(0));
+    measure(be, model, batch, labelled);
+  }
+
+ private:
+  void measure(const B& be, const Model& model, const Ragged& batch, Index labelled) {
+    arena_.measure();
+    lay_out(be, model, batch, labelled);
+  }
+
+  void lay_out(const B& be, const Model& model, const Ragged& batch, Index labelled) {
+    const LlamaConfig& c = model.config;
+    const Index t = batch.tokens();
+    const Index lane = be.block_rows;
+    const Index layers = model.layer_count();
+    const Index chunk = std::min(head_rows, std::max<Index>(labelled, 1));
+    constexpr bool rounds = !std::same_as<S, C>;
+    rotations_ = arena_.template take<C>("rope rotations", t, c.head_dim);
+    stream_ = arena_.template take<C>("residual stream", t, c.dim);
+    dx_ = arena_.template take<C>("gradient of the residual stream", keep_ ? t : 0, c.dim);
+    nll_ = arena_.template take<C>("head", labelled, 1);
+
+    kept_.assign(static_cast<std::size_t>(layers), {});
+    scratch_.assign(static_cast<std::size_t>(layers), {});
+    for (Index l = 0; l < layers; ++l) {
+      if (keeps(l)) {
+        kept_[static_cast<std::size_t>(l)] = lay_out_kept(c, t, lane, true);
+        grafts_.lay_out_kept(arena_, l, true);
+      } else if (edits_only(l)) {
+        grafts_.lay_out_kept(arena_, l, true);
+      }
+    }
+    const std::size_t mark = arena_.mark();  // from here on, layers and head take turns
+    for (Index l = 0; l < layers; ++l) {
+      arena_.rewind(mark);
+      if (!keeps(l)) {
+        kept_[static_cast<std::size_t>(l)] = lay_out_kept(c, t, lane, false);
+        if (!edits_only(l)) {
+          grafts_.lay_out_kept(arena_, l, false);
+        }
+      }
+      grafts_.lay_out_scratch(arena_, l, keeps(l) || edits_only(l));
+      scratch_[static_cast<std::size_t>(l)] = lay_out_scratch(c, t, lane, l);
+    }
+    arena_.rewind(mark);
+    logits_ = arena_.template take<C>("head: logits of a chunk", chunk, c.vocab);
+    rounded_logits_ = arena_.template take<S>("head: logits of a chunk", rounds && keep_ ? chunk : 0, c.vocab);
+    head_input_ = arena_.template take<C>("head", chunk, c.dim);
+    head_normed_ = arena_.template take<C>("head", chunk, c.dim);
+    head_operand_ = arena_.template take<S>("head", rounds ? chunk : 0, c.dim);
+    head_gradient_ = arena_.template take<C>("head", keep_ ? chunk : 0, c.dim);
+    head_normed_gradient_ = arena_.template take<C>("head", keep_ ? chunk : 0, c.dim);
+  }
+
+  [[nodiscard]] layers::BlockKept<C> lay_out_kept(const LlamaConfig& c, Index t, Index lane, bool keep) {
+    layers::BlockKept<C> k;
+    const auto take = [&](std::string_view name, Index cols) { return arena_.template take<C>(name, t, cols); };
+    k.x = keep ? take("kept: block input", c.dim) : stream_;
+    k.q = take("kept: queries, keys, values", c.q_dim());
+    k.k = take("kept: queries, keys, values", c.kv_dim());
+    k.v = take("kept: queries, keys, values", c.kv_dim());
+    k.q_raw = c.qk_norm ? take("kept: queries, keys, values", c.q_dim()) : k.q;
+    k.k_raw = c.qk_norm ? take("kept: queries, keys, values", c.kv_dim()) : k.k;
+    k.o = take("kept: attention output", c.q_dim());
+    k.lse = take("kept: attention output", c.heads);
+    k.r = arena_.template slab<C>("kept: after the attention", keep, t, lane, c.dim);
+    k.gate = arena_.template slab<C>("kept: gate and up", keep, t, lane, c.ffn);
+    k.up = arena_.template slab<C>("kept: gate and up", keep, t, lane, c.ffn);
+    return k;
+  }
+
+  [[nodiscard]] layers::BlockScratch<P> lay_out_scratch(const LlamaConfig& c, Index t, Index lane, Index l) {
+    const auto at = [&](Sites one) { return grafts_.layer(l).at(one); };
+    const auto slab = [&](bool wide, Index cols) {
+      return arena_.template slab<C>("scratch: rows in hand", wide, t, lane, cols);
+    };
+    const auto reads = [&](Sites one) { return at(one).needs_input(); };
+    const auto pulls = [&](Sites one) { return at(one).needs_output_gradient(); };
+    const bool back = keeps(l);
+    const bool wide_h = back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) ||
+                                 reads(site::up));
+    const bool wide_dh = back && (reads(site::attention_norm) || reads(site::feed_forward_norm));
+    layers::BlockScratch<P> s;
+    s.linear = layers::LinearScratch<P>::lay_out(arena_, lane, std::max({c.dim, c.ffn, c.q_dim()}));
+    s.h = slab(wide_h, c.dim);
+    s.y = slab(false, c.dim);
+    s.a = slab(back && reads(site::down), c.ffn);
+    if (!back) {
+      return s;
+    }
+    s.da = slab(false, c.ffn);
+    s.dgate = slab(pulls(site::gate), c.ffn);
+    s.dup = slab(pulls(site::up), c.ffn);
+    s.dh = slab(wide_dh, c.dim);
+    s.dy_down = slab(pulls(site::down), c.dim);
+    s.dy_output = slab(pulls(site::output), c.dim);
+    s.dq = slab(true, c.q_dim()).data;
+    s.dk = slab(true, c.kv_dim()).data;
+    s.dv = slab(true, c.kv_dim()).data;
+    s.d_o = slab(true, c.q_dim()).data;
+    s.dq_raw = slab(pulls(site::query), c.qk_norm ? c.q_dim() : 0);
+    s.dk_raw = slab(pulls(site::key), c.qk_norm ? c.kv_dim() : 0);
+    return s;
+  }
+
+  /// Whether block l keeps its activations: the gradient passes through more than the edits of its output.
+  [[nodiscard]] bool keeps(Index l) const {
+    const std::optional<Reach> reach = grafts_.reach(l);
+    return keep_ && reach && *reach != Reach::edits_only;
+  }
+  [[nodiscard]] bool edits_only(Index l) const { return keep_ && grafts_.reach(l) == Reach::edits_only; }
+  [[nodiscard]] View<C> input_of(Index l) const {
+    return static_cast<std::size_t>(l) == kept_.size() ? stream_ : kept_[static_cast<std::size_t>(l)].x;
+  }
+
+  void head_forward(const B& be, const Model& model, std::span<const Index> list, View<C> logits) const {
+    be.for_each_block(logits.rows, [&](Block b) {
+      const auto part = list.subspan(static_cast<std::size_t>(b.begin), static_cast<std::size_t>(b.rows));
+      const View<C> x = head_input_.middle_rows(b.begin, b.rows);
+      const View<C> h = head_normed_.middle_rows(b.begin, b.rows);
+      be.gather_rows(stream_, part, x);
+      be.rms_norm(model.last_norm(), x, h);
+      const View<S> scratch = head_operand_.rows == 0 ? head_operand_ : head_operand_.middle_rows(b.begin, b.rows);
+      be.gemm_nt(1, operand<P>(be, h, scratch), model.head(), 0, logits.middle_rows(b.begin, b.rows));  // (T,D)(V,D)'
+    });
+  }
+  void head_backward(const B& be, const Model& model, std::span<const Index> list, View<C> dlogits, Block b) const {
+    const auto part = list.subspan(static_cast<std::size_t>(b.begin), static_cast<std::size_t>(b.rows));
+    const View<C> dh = head_normed_gradient_.middle_rows(b.begin, b.rows);
+    const View<C> dx = head_gradient_.middle_rows(b.begin, b.rows);
+    const View<S> scratch = rounded_logits_.rows == 0 ? rounded_logits_ : rounded_logits_.middle_rows(b.begin, b.rows);
+    be.gemm_nn(1, operand<P>(be, dlogits.middle_rows(b.begin, b.rows), scratch), model.head(), 0, dh);  // (T,V)(V,D)
+    be.fill(0, dx);
+    be.rms_norm_vjp(model.last_norm(), head_input_.middle_rows(b.begin, b.rows), dh, dx);
+    be.scatter_rows(dx, part, dx_);
+  }
+  /// Gradients of the head and the final norm, where they are trained; a tied head adds to the embedding's.
+  void head_gradients(const B& be, const Model& model, Index count) {
+    const auto layer = grafts_.layer(0);
+    layer.at(model.config.tied_head ? site::embedding : site::head).each_run([&](auto& module, auto& cache, RowRange run) {
+      if constexpr (requires { module.gradients(be, cache, run, head_normed_, logits_); }) {
+        module.gradients(be, cache, run, head_normed_.middle_rows(0, count), logits_.middle_rows(0, count));
+      }
+    });
+    layer.at(site::final_norm).each_run([&](auto& module, auto&, RowRange) {
+      if constexpr (requires { module.norm_gradients(be, 0.0, head_input_, head_normed_gradient_); }) {
+        module.norm_gradients(be, model.config.norm_eps, head_input_.middle_rows(0, count),
+                              head_normed_gradient_.middle_rows(0, count));
+      }
+    });
+  }
+
+  Arena arena_;
+  GraftPass<AttachedType> grafts_;
+  std::span<const std::int32_t> tokens_;
+  std::vector<ops::AttentionSpan> spans_;
+  std::vector<Index> key_rows_;
+  layers::BatchPass<C> pass_;
+  std::vector<layers::BlockKept<C>> kept_;
+  std::vector<layers::BlockScratch<P>> scratch_;
+  View<C> rotations_, stream_, dx_, nll_;
+  View<C> logits_, head_input_, head_normed_, head_gradient_, head_normed_gradient_;
+  View<S> rounded_logits_, head_operand_;
+  bool keep_ = false;
+};
+
+}  // namespace graft::models
