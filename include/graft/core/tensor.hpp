@@ -40,8 +40,8 @@ class Tensor {
   [[nodiscard]] Index size() const { return rows_ * cols_; }
   [[nodiscard]] T* data() { return data_.get(); }
   [[nodiscard]] const T* data() const { return data_.get(); }
-  [[nodiscard]] T& operator()(Index i, Index j) { return data_[i * cols_ + j]; }
-  [[nodiscard]] const T& operator()(Index i, Index j) const { return data_[i * cols_ + j]; }
+  [[nodiscard]] T& operator()(Index i, Index j) { return data_.get()[i * cols_ + j]; }
+  [[nodiscard]] const T& operator()(Index i, Index j) const { return data_.get()[i * cols_ + j]; }
 
  private:
   static_assert(std::is_trivially_destructible_v<T>, "Tensor: elements are plain numbers");
