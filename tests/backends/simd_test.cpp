@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/backend.hpp>
+#include <graft/backends/gemm/eigen.hpp>
+#include <graft/backends/simd.hpp>
+
+#include "contracts/backend_contract.hpp"
+#include "support/catch.hpp"
+
+using namespace graft;
+
+static_assert(backend<backends::Simd<>> && backend<backends::Simd<>, bf16, float>);
+static_assert(backend<backends::Simd<>, double, double>);
+static_assert(backend<backends::Simd<>, std::complex<double>, std::complex<double>>);
+
+TEST_CASE("Simd does what Reference specifies, on every instruction set of this machine") {
+  backends::Simd<> be;
+  for (const backends::Isa isa : {backends::Isa::baseline, backends::Isa::avx2, backends::Isa::avx512}) {
+    if (isa <= backends::best_isa()) {
+      INFO("instruction set " << static_cast<int>(isa));
+      be.isa = isa;
+      test::check_backend(be);
+    }
+  }
+}
+
+TEST_CASE("the number of threads changes no bit of what Simd computes") {
+  test::check_thread_independence(backends::Simd<>{});
+}
+
+TEST_CASE("Simd leaves other scalars to Reference") {
+  const backends::Simd<> be;
+  Tensor<double> a = test::normal<double>(3, 5, 1);
+  Tensor<double> b = test::normal<double>(4, 5, 2);
+  Tensor<double> found(3, 4);
+  Tensor<double> expected(3, 4);
+  be.gemm_nt(1.0, a.view(), b.view(), 0.0, found.view());
+  backends::Reference{}.gemm_nt(1.0, a.view(), b.view(), 0.0, expected.view());
+  CHECK(test::identical(found.view(), expected.view()));
+}
