@@ -5,6 +5,7 @@
 #include <algorithm>  // fill_n, copy_n
 #include <memory>     // unique_ptr
 #include <new>        // align_val_t
+#include <utility>    // exchange
 
 #include <graft/base/index.hpp>
 #include <graft/core/view.hpp>
@@ -25,6 +26,16 @@ class Tensor {
       data_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(rows * cols) * sizeof(T), std::align_val_t{alignment})));
       std::uninitialized_fill_n(data_.get(), rows * cols, T{});
     }
+  }
+
+  /// What was moved from is empty.
+  Tensor(Tensor&& other) noexcept
+      : data_(std::move(other.data_)), rows_(std::exchange(other.rows_, 0)), cols_(std::exchange(other.cols_, 0)) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    data_ = std::move(other.data_);
+    rows_ = std::exchange(other.rows_, 0);
+    cols_ = std::exchange(other.cols_, 0);
+    return *this;
   }
 
   [[nodiscard]] Tensor clone() const {
