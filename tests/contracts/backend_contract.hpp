@@ -296,11 +296,11 @@ void check_cross_entropy(const B& be) {
       const Tensor<float> before = logits.storage.clone();
       be.cross_entropy(logits.f, labels, 0.0f, nll.f);
       reference.cross_entropy(logits.d(), labels, 0.0, nll.d());
-      check_close(nll, std::max(1e-6, 4.0 * unit * size));
+      check_close(nll, unit * (4.0 * size + static_cast<double>(classes)));
       CHECK(identical(logits.storage.view(), before.view()));
       be.cross_entropy(logits.f, labels, 0.25f, nll.f);
       reference.cross_entropy(logits.d(), labels, 0.25, nll.d());
-      check_close(nll, std::max(1e-6, 4.0 * unit * size));
+      check_close(nll, unit * (4.0 * size + static_cast<double>(classes)));
       check_close(logits,
                   0.25 * unit * (2.0 * size + 8.0));  // exp turns the rounding of its argument into a relative error
     }
