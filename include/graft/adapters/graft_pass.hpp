@@ -70,12 +70,12 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
    public:
     Site(GraftPass& pass, Index layer, Sites one) : pass_(&pass), layer_(layer), one_(one) {}
 
-    [[nodiscard]] bool needs_input() const { return any([](const auto& m) { return m.needs_input(); }); }
+    [[nodiscard]] bool needs_input() const { return any([](const auto& m) requires requires { m.needs_input(); } { return m.needs_input(); }); }
     [[nodiscard]] bool needs_output_gradient() const {
-      return any([](const auto& m) { return m.needs_output_gradient(); });
+      return any([](const auto& m) requires requires { m.needs_output_gradient(); } { return m.needs_output_gradient(); });
     }
-    [[nodiscard]] bool edits_input() const { return any([](const auto& m) { return m.edits_input(); }); }
-    [[nodiscard]] bool edits_output() const { return any([](const auto& m) { return m.edits_output(); }); }
+    [[nodiscard]] bool edits_input() const { return any([](const auto& m) requires requires { m.edits_input(); } { return m.edits_input(); }); }
+    [[nodiscard]] bool edits_output() const { return any([](const auto& m) requires requires { m.edits_output(); } { return m.edits_output(); }); }
 
     template <class B, class W>
     void prepare(const B& be, const W& weight) const {
@@ -203,7 +203,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     [[nodiscard]] bool any(Question question) const {
       bool found = false;
       each([&](Member&, auto&, auto& grafted, auto&) {
-        if constexpr (requires { { question(grafted.module) } -> std::same_as<bool>; }) {
+        if constexpr (requires { question(grafted.module); }) {
           found = found || question(grafted.module);
         }
       });

@@ -97,8 +97,9 @@ class LlamaRun {
 
   /// out(N,V) = logits of the rows in `rows`.
   void logits(const B& be, const Model& model, std::span<const Index> rows, View<C> out) {
-    for (Index first = 0; first < out.rows; first += head_rows) {
-      const Index count = std::min(head_rows, out.rows - first);
+    const Index chunk = head_input_.rows;
+    for (Index first = 0; first < out.rows; first += chunk) {
+      const Index count = std::min(chunk, out.rows - first);
       head_forward(be, model, rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
                    out.middle_rows(first, count));
     }
@@ -114,8 +115,9 @@ class LlamaRun {
     if (trains) {
       be.for_each_block(dx_.rows, [&](Block b) { be.fill(0, dx_.middle_rows(b.begin, b.rows)); });
     }
-    for (Index first = 0; first < total; first += head_rows) {
-      const Index count = std::min(head_rows, total - first);
+    const Index chunk = logits_.rows;
+    for (Index first = 0; first < total; first += chunk) {
+      const Index count = std::min(chunk, total - first);
       const auto list = rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
       const View<C> logits = logits_.middle_rows(0, count);
       head_forward(be, model, list, logits);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sgd: value -= rate (gradient + decay value), with momentum as torch has it: u = momentum u + gradient, value -= rate u.
+#pragma once
+
+#include <graft/optimizer.hpp>
+
+namespace graft::optimizers {
+
+/// Plain or with momentum; without it no state is kept.
+struct Sgd {
+  double momentum = 0;
+  double decay = 0;
+
+  template <scalar T>
+  struct State {
+    Tensor<T> u;
+
+    template <class Visitor>
+    void for_each_tensor(Visitor&& visit) {
+      visit("u", u);
+    }
+  };
+
+  template <scalar T>
+  [[nodiscard]] State<T> start(const Parameter<T>& p) const {
+    return {momentum != 0 ? Tensor<T>(p.value.rows, p.value.cols) : Tensor<T>()};
+  }
+  template <class B, scalar T>
+  void step(const B& be, Parameter<T>& p, State<T>& state, double rate, T scale, Index) const {
+    const auto number = [](double value) { return T(static_cast<real_type<T>>(value)); };
+    const View<T> gradient = p.gradient.view();
+    be.scale(scale, gradient);
+    if (p.decays && decay != 0) {
+      be.add(number(decay), p.value, gradient);
+    }
+    if (momentum != 0) {
+      be.scale(number(momentum), state.u.view());
+      be.add(1, gradient, state.u.view());
+    }
+    be.add(number(-rate), momentum != 0 ? state.u.view() : gradient, p.value);
+  }
+};
+
+static_assert(optimizer<Sgd>);
+
+}  // namespace graft::optimizers

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Example: token ids with a label each; Batch: examples one after another as a ragged batch, with the rows that predict.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <graft/core/ragged.hpp>
+
+namespace graft::train {
+
+/// The label of a token that is not trained.
+inline constexpr std::int32_t ignored = -100;
+
+/// labels[t] is ids[t] where token t is trained, else `ignored`; label 0 is never predicted. `prompt` counts the tokens
+/// before the first trained one.
+struct Example {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> labels;
+  Index prompt = 0;
+
+  /// Number of labels that something predicts.
+  [[nodiscard]] Index labelled() const {
+    Index count = 0;
+    for (std::size_t t = 1; t < labels.size(); ++t) {
+      count += labels[t] != ignored ? 1 : 0;
+    }
+    return count;
+  }
+};
+
+/// Examples as rows. rows[i] predicts targets[i], the label of the token after it.
+struct Batch {
+  Ragged ragged;
+  std::vector<std::int32_t> tokens;
+  std::vector<Index> rows;
+  std::vector<std::int32_t> targets;
+
+  [[nodiscard]] Index labelled() const { return static_cast<Index>(rows.size()); }
+
+  /// Appends an example whose rows go through adapter `adapter` of the bank.
+  void push(const Example& example, Index adapter = 1) {
+    require(example.ids.size() == example.labels.size(), "shape.160", "Batch: an example needs a label for every token");
+    const Index begin = ragged.tokens();
+    ragged.push(static_cast<Index>(example.ids.size()), example.prompt, 0, adapter);
+    tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());
+    for (std::size_t t = 1; t < example.labels.size(); ++t) {
+      if (example.labels[t] != ignored) {
+        rows.push_back(begin + static_cast<Index>(t) - 1);
+        targets.push_back(example.labels[t]);
+      }
+    }
+  }
+};
+
+/// A batch of the listed examples.
+[[nodiscard]] inline Batch make_batch(std::span<const Example> examples, std::span<const Index> chosen) {
+  Batch batch;
+  for (const Index i : chosen) {
+    batch.push(examples[static_cast<std::size_t>(i)]);
+  }
+  return batch;
+}
+
+}  // namespace graft::train

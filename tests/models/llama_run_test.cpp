@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/models/llama_run.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden_model.hpp"
+
+using namespace graft;
+
+namespace {
+
+using Everything = Stack<At<site::everything & ~site::stream, adapters::Full>>;
+using Nothing = Stack<>;
+
+const char* const golden_models[] = {"llama-mha",      "llama-gqa",  "llama3-rope",  "llama-headdim",
+                                     "mistral-window", "qwen2-bias", "qwen3-qknorm", "gemma"};
+
+/// Errors relative to the golden numbers of one model: logits, hidden states and all gradients under full finetuning.
+struct Errors {
+  double logits = 0, hidden = 0, gradients = 0, loss = 0;
+};
+
+template <class P, class B>
+Errors compare(const B& be, const std::string& name) {
+  using C = typename P::Computed;
+  using Model = models::Llama<P, B>;
+  const std::string folder = test::golden("models/" + name);
+  Model model = Model::load(models::open_checkpoint(folder));
+  const auto io = io::Safetensors::open(folder + "/io.safetensors");
+  const test::LabelledBatch batch = test::labelled_batch(io);
+  auto attached = attach(be, model, Everything{}, 1);
+  auto* member = &attached;
+  models::LlamaRun<Model, decltype(attached)> run;
+  run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
+              {.keep = true});
+  Errors errors;
+  for (Index l = 0; l < model.layer_count(); ++l) {
+    errors.hidden = std::max(errors.hidden, test::relative_error(run.hidden(l), test::golden_tensor(io, "hidden." + std::to_string(l)).view()));
+  }
+  std::vector<Index> all_rows;
+  for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+    all_rows.push_back(t);
+  }
+  Tensor<C> logits(batch.ragged.tokens(), model.config.vocab);
+  run.logits(be, model, all_rows, logits.view());
+  errors.logits = test::relative_error(logits.view(), test::golden_tensor(io, "logits").view());
+  const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, static_cast<C>(batch.mean()));
+  errors.loss = std::abs(loss - test::golden_tensor(io, "loss")(0, 0));
+  run.backward(be, model);
+  attached.for_each_parameter([&](std::string key, Parameter<C>& parameter) {
+    key.erase(key.find(".full"), 5);
+    const auto expected = test::golden_tensor(io, "grad." + key);
+    INFO(key);
+    const double error = test::relative_error(parameter.gradient.view(), expected.view().reshape(parameter.value.rows, parameter.value.cols));
+    CHECK(error < (sizeof(C) == 8 ? 1e-10 : 1e-4));
+    errors.gradients = std::max(errors.gradients, error);
+  });
+  return errors;
+}
+
+}  // namespace
+
+TEST_CASE("logits, hidden states, loss and every gradient equal the golden ones in double") {
+  for (const char* name : golden_models) {
+    INFO(name);
+    for (const Index block_rows : {Index{128}, Index{5}}) {
+      const Errors errors = compare<Uniform<double>>(backends::Reference{.block_rows = block_rows}, name);
+      CHECK(errors.logits < 1e-11);
+      CHECK(errors.hidden < 1e-11);
+      CHECK(errors.gradients < 1e-10);
+      CHECK(errors.loss < 1e-12);
+    }
+  }
+}
