@@ -23,7 +23,8 @@ class Tensor {
   Tensor(Index rows, Index cols) : rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "shape.103", "Tensor: extents must not be negative");
     if (rows * cols > 0) {
-      data_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(rows * cols) * sizeof(T), std::align_val_t{alignment})));
+      data_.reset(static_cast<T*>(
+          ::operator new(static_cast<std::size_t>(rows * cols) * sizeof(T), std::align_val_t{alignment})));
       std::uninitialized_fill_n(data_.get(), rows * cols, T{});
     }
   }
