@@ -17,9 +17,9 @@ template <std::floating_point T>
 inline constexpr bool is_complex<std::complex<T>> = true;
 }  // namespace detail
 
-/// What forward and backward compute with: float, double, and complex numbers over them.
+/// What forward and backward compute with: float, double, and complex numbers over them. Not const: an output is View<T>.
 template <class T>
-concept scalar = std::floating_point<T> || detail::is_complex<T>;
+concept scalar = (std::floating_point<T> && !std::is_const_v<T>) || detail::is_complex<T>;
 
 /// What memory may hold: a scalar, or a 16-bit float that is converted on the way.
 template <class T>
