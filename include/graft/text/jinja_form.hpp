@@ -12,19 +12,23 @@ namespace graft::text {
 namespace detail {
 
 /// Text between tags, cut as transformers does it (trim_blocks, lstrip_blocks) and by the minus signs around it.
-inline std::string_view jinja_text(std::string_view text, bool after_block, bool cut_left, std::string_view next) {
+inline std::string_view jinja_text(std::string_view text, bool opens_source, bool after_block, bool cut_left,
+                                   std::string_view next) {
   constexpr std::string_view white = " \t\r\n\f\v";
+  bool line_starts = opens_source;
   if (cut_left) {
     text.remove_prefix(std::min(text.find_first_not_of(white), text.size()));
   } else if (after_block && text.starts_with('\n')) {
     text.remove_prefix(1);
+    line_starts = true;
   }
   if (next.size() > 2 && next[2] == '-') {
     return text.substr(0, text.find_last_not_of(white) + 1);
   }
   if (next.starts_with("{%")) {
     const std::size_t end = text.find_last_not_of(" \t") + 1;
-    return end == 0 || text[end - 1] == '\n' ? text.substr(0, end) : text;
+    return end == 0 ? text.substr(0, line_starts ? 0 : text.size())
+                    : text.substr(0, text[end - 1] == '\n' ? end : text.size());
   }
   return text;
 }
@@ -77,7 +81,8 @@ inline void append_jinja_code(std::string_view code, std::string& form) {
     while (open < source.size() && source.substr(open, 2) != "{{" && source.substr(open, 2) != "{%") {
       ++open;
     }
-    const auto text = detail::jinja_text(source.substr(at, open - at), after_block, cut_left, source.substr(open, 3));
+    const auto text =
+        detail::jinja_text(source.substr(at, open - at), at == 0, after_block, cut_left, source.substr(open, 3));
     if (!text.empty()) {
       form += "{{'";
       for (const char c : text) {
