@@ -79,14 +79,15 @@ class Attached<T, Stack<Ats...>> {
   }
   /// How far the gradient must travel in a layer; nothing where no module stands here or below.
   [[nodiscard]] std::optional<Reach> reach(Index layer) const {
-    bool below = any(0, site::embedding);
+    bool below = any(0, site::embedding | site::embedded);
     for (Index l = 0; l < layer; ++l) {
       below = below || any(l, site::in_block);
     }
     if (below) {
       return Reach::input;
     }
-    if (any(layer, site::query | site::key | site::value | site::attention_norm | site::query_norm | site::key_norm)) {
+    if (any(layer, site::query | site::key | site::value | site::keys | site::values | site::attention_norm |
+                       site::query_norm | site::key_norm)) {
       return Reach::attention;
     }
     if (any(layer, site::output | site::attention)) {

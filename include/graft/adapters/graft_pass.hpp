@@ -33,7 +33,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         caches.caches.resize(part.modules.size());
         caches.random.clear();
         for (std::size_t m = 0; m < part.modules.size(); ++m) {
-          caches.random.push_back(dropout.stream(number++));
+          caches.random.push_back(dropout.child(number++));
         }
         using A = std::remove_cvref_t<decltype(part.adapter)>;
         if constexpr (representation_adapter<A>) {
@@ -55,13 +55,18 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     });
   }
   void lay_out_scratch(Arena& arena, Index layer, bool keep) {
-    Index widest = 0;
     each_in_layer(layer, keep, [&](auto& grafted, auto& cache, const Extent& extent) {
       grafted.module.lay_out_scratch(cache, arena, extent);
-      if ((grafted.place.where & site::stream) != 0) {
-        widest = std::max(widest, grafted.place.outputs);
-      }
     });
+  }
+  /// Memory that the modules of all layers use in turn.
+  void lay_out_shared(Arena& arena) {
+    Index widest = 0;
+    for (Member& member : members_) {
+      member.attached->for_each_module([&](const auto&, const Placement&, const auto& grafted) {
+        widest = (grafted.place.where & site::stream) != 0 ? std::max(widest, grafted.place.outputs) : widest;
+      });
+    }
     rows_ = arena.slab<T>("scratch: edited rows", false, 0, block_rows_, widest);
   }
 
@@ -231,7 +236,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         const Index first = low - rows.in_batch.begin();
         const Block own{first, high - low, b.lane, 0};
         const auto list = std::span(rows.in_block).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(own.rows));
-        const View<T> chosen = pass_->rows_.at(own);
+        const View<T> chosen = pass_->rows_.at(own).middle_cols(0, h.cols);
         be.gather_rows(h, list, chosen);
         apply(grafted.module, own, chosen);
         be.scatter_rows(chosen, list, h);

@@ -42,8 +42,8 @@ inline constexpr Positions every_position{};
 
 /// Where the modules of one adapter stand. Tied: one module a layer edits prefix and suffix; untied: one each.
 struct Placement {
-  Layers layers;
-  Positions positions;
+  Layers layers{};
+  Positions positions{};
   bool tied = true;
   Sites sites = site::everything;  // narrows the sites of At, for targets chosen at run time
 };

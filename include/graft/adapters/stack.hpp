@@ -18,7 +18,7 @@ struct At {
   static_assert(std::same_as<A, adapters::Full> || !weight_adapter<A> || (S & ~site::linear) == 0,
                 "At<sites, A>: A adds to a linear map; it belongs on site::query ... site::down, not on a stream or a norm");
   static_assert(!representation_adapter<A> || (S & ~site::stream) == 0,
-                "At<sites, A>: A rewrites hidden rows; it belongs on site::residual, site::attention or site::feed_forward");
+                "At<sites, A>: A rewrites hidden rows; it belongs on a stream: site::residual, site::attention, ...");
   static_assert(S != site::none, "At<sites, A>: no site is named");
 
   using Adapter = A;

@@ -45,12 +45,12 @@ struct Subspace {
     Module(const Subspace& recipe, const B& be, const Place& place, Random random)
         : b_(1, checked_rank(recipe, place)), dropout_(recipe.dropout) {
       const Index d = place.outputs;
-      r_ = chart_.start(recipe.rank, d, random.stream(0x5245u));
+      r_ = chart_.start(recipe.rank, d, random.child(0));
       if constexpr (Source::reads_hidden) {
         w_ = Parameter<T>(recipe.rank, d);
       }
       if constexpr (!Start::is_identity) {
-        start_random(d, random.stream(0x57u));
+        start_random(d, random.child(1));
       } else if constexpr (Source::reads_hidden && Form::subtracts) {
         be.copy(chart_.rows(r_), w_.value);
       }
@@ -163,7 +163,7 @@ struct Subspace {
         b_.value(0, j) = T(static_cast<real_type<T>>(Source::reads_hidden ? bound * (2 * u - 1) : u));
       }
       if constexpr (Source::reads_hidden) {
-        policies::KaimingUniform::fill(w_.value, random.stream(0x57u + 1));
+        policies::KaimingUniform::fill(w_.value, random.child(0));
       }
     }
 

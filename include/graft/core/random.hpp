@@ -33,6 +33,9 @@ class Random {
   /// The same seed, another stream.
   [[nodiscard]] GRAFT_HD constexpr Random stream(std::uint64_t number) const { return Random(seed_, number); }
 
+  /// A generator of its own for each number, independent of this one and of its other children, to any depth.
+  [[nodiscard]] GRAFT_HD constexpr Random child(std::uint64_t number) const { return Random(bits(~number)); }
+
   /// 64 random bits.
   [[nodiscard]] GRAFT_HD constexpr std::uint64_t bits(std::uint64_t index) const {
     const auto words = philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),

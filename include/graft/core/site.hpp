@@ -22,14 +22,17 @@ inline constexpr Sites feed_forward = 1u << 8;  // output of the feed-forward, b
 inline constexpr Sites residual = 1u << 9;      // the residual stream after the block (pyreft's block_output)
 inline constexpr Sites attention_norm = 1u << 10, feed_forward_norm = 1u << 11, query_norm = 1u << 12,
                        key_norm = 1u << 13;
-inline constexpr Sites embedding = 1u << 14, final_norm = 1u << 15, head = 1u << 16;  // once a model, not once a layer
+inline constexpr Sites keys = 1u << 14, values = 1u << 15;  // as the attention reads them: inserted ones (prefix tuning)
+inline constexpr Sites embedded = 1u << 16;                 // the stream before block 0: inserted rows (prompt tuning)
+inline constexpr Sites embedding = 1u << 17, final_norm = 1u << 18, head = 1u << 19;  // trained tables; once a model
 
-inline constexpr Index count = 17;
+inline constexpr Index count = 20;
 inline constexpr Sites none = 0;
 inline constexpr Sites linear = query | key | value | output | gate | up | down;
-inline constexpr Sites stream = attention | feed_forward | residual;
+inline constexpr Sites stream = attention | feed_forward | residual | keys | values | embedded;
 inline constexpr Sites norms = attention_norm | feed_forward_norm | query_norm | key_norm;
-inline constexpr Sites in_block = linear | stream | norms;
+inline constexpr Sites once = embedded | embedding | final_norm | head;  // stand once a model, in the slot of layer 0
+inline constexpr Sites in_block = (linear | stream | norms) & ~once;
 inline constexpr Sites everything = (1u << count) - 1;
 }  // namespace site
 
@@ -41,7 +44,8 @@ inline constexpr Sites everything = (1u << count) - 1;
   constexpr std::string_view names[] = {
       "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
       "mlp.down_proj", "self_attn", "mlp", "", "input_layernorm", "post_attention_layernorm", "self_attn.q_norm",
-      "self_attn.k_norm", "model.embed_tokens", "model.norm", "lm_head"};
+      "self_attn.k_norm", "self_attn.keys", "self_attn.values", "model.embedded", "model.embed_tokens", "model.norm",
+      "lm_head"};
   return names[site_index(one)];
 }
 

@@ -98,6 +98,8 @@ struct DecoderBlock {
       }
       be.rope(ops::Turn::forward, rows(pass.rotations, b), rows(kept.q, b));
       be.rope(ops::Turn::forward, rows(pass.rotations, b), rows(kept.k, b));
+      graft.at(site::keys).edit(be, b, rows(kept.k, b));
+      graft.at(site::values).edit(be, b, rows(kept.v, b));
     });
     if (pass.key_rows.empty()) {
       be.attention(attention_shape, pass.spans, kept.q, kept.k, kept.v, kept.o, kept.lse);
@@ -166,6 +168,8 @@ struct DecoderBlock {
     be.attention_vjp(attention_shape, pass.spans, kept.q, kept.k, kept.v, kept.o, kept.lse, scratch.d_o, scratch.dq,
                      scratch.dk, scratch.dv);
     be.for_each_block(pass.tokens, [&](Block b) { attention_backward(be, b, pass, graft, kept, scratch, reach, dx); });
+    graft.at(site::keys).edit_gradients(be);
+    graft.at(site::values).edit_gradients(be);
     graft.at(site::query_norm).norm_gradients(be, norm_epsilon, by_head(wide(kept.q_raw)), by_head(wide(scratch.dq)));
     graft.at(site::key_norm).norm_gradients(be, norm_epsilon, by_head(wide(kept.k_raw)), by_head(wide(scratch.dk)));
     graft.at(site::query).gradients(be, scratch.h, dq_raw(scratch));
@@ -202,6 +206,8 @@ struct DecoderBlock {
     const View<C> dh = scratch.dh.at(b);
     View<C> dq = rows(scratch.dq, b);
     View<C> dk = rows(scratch.dk, b);
+    graft.at(site::keys).edit_vjp(be, b, dk);
+    graft.at(site::values).edit_vjp(be, b, rows(scratch.dv, b));
     be.rope(ops::Turn::back, rows(pass.rotations, b), dq);
     be.rope(ops::Turn::back, rows(pass.rotations, b), dk);
     if (query_norm.size() > 0) {

@@ -15,6 +15,9 @@ namespace detail {
 /// Sites of `sites` at which module A of this model can stand in this layer.
 template <class A, class Model>
 [[nodiscard]] bool stands(const Model& model, Index layer, Sites one) {
+  if ((one & site::once) != 0 && layer != 0) {
+    return false;
+  }
   if constexpr (!std::same_as<A, adapters::Full>) {
     return true;
   }
@@ -22,9 +25,9 @@ template <class A, class Model>
     return model.config.qk_norm;
   }
   if (one == site::head) {
-    return layer == 0 && !model.config.tied_head;
+    return !model.config.tied_head;
   }
-  return (one & site::stream) == 0 && ((one & site::in_block) != 0 || layer == 0);
+  return (one & site::stream) == 0;
 }
 
 /// The numbers that Full trains at a site: weight, and bias where there is one.
@@ -69,6 +72,8 @@ template <class Model>
     const auto& linear = model.blocks[static_cast<std::size_t>(layer)].linear(one);
     place.outputs = linear.outputs();
     place.inputs = linear.inputs();
+  } else if ((one & (site::keys | site::values)) != 0) {
+    place.outputs = place.inputs = model.config.kv_dim();
   }
   return place;
 }
@@ -110,7 +115,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   }
   parallel_for(static_cast<Index>(modules.size()), [&](Index m, Index) {  // skeletons take time
     auto& grafted = modules[static_cast<std::size_t>(m)];
-    grafted.module = make_module(at.adapter, be, model, grafted.place, random.stream(static_cast<std::uint64_t>(m)));
+    grafted.module = make_module(at.adapter, be, model, grafted.place, random.child(static_cast<std::uint64_t>(m)));
   });
 }
 

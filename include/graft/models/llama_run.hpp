@@ -2,8 +2,8 @@
 // LlamaRun: one batch through a Llama with its grafts: embedding, blocks, labelled rows of the head, and all of it back.
 #pragma once
 
+#include <algorithm>  // lower_bound, max, min
 #include <cstdint>
-#include <numeric>  // accumulate
 #include <span>
 #include <vector>
 
@@ -81,6 +81,7 @@ class LlamaRun {
       if (model.config.embedding_scale != 1) {
         be.scale(C(static_cast<real_type<C>>(model.config.embedding_scale)), x);
       }
+      grafts_.layer(0).at(site::embedded).edit(be, b, x);
     });
     for (Index l = 0; l < model.layer_count(); ++l) {
       const auto i = static_cast<std::size_t>(l);
@@ -105,7 +106,7 @@ class LlamaRun {
     }
   }
 
-  /// Sum over the labelled rows of the negative log-likelihood: row rows[i] predicts labels[i]. After a forward that
+  /// Sum over the labelled rows of the negative log-likelihood: row rows[i] (rising) predicts labels[i]. After a forward that
   /// keeps, dL/dlogits = scale (softmax - onehot), and the gradient starts on its way down. nll of each row: row_nll().
   [[nodiscard]] double loss(const B& be, const Model& model, std::span<const Index> rows,
                             std::span<const std::int32_t> labels, C scale = C{}) {
@@ -130,7 +131,7 @@ class LlamaRun {
         }
       });
       if (trains) {
-        head_gradients(be, model, count);
+        head_gradients(be, model, list);
       }
     }
     double sum = 0;
@@ -153,10 +154,16 @@ class LlamaRun {
       const auto i = static_cast<std::size_t>(l);
       model.blocks[i].backward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i], *reach, dx_);
     }
+    be.for_each_block(dx_.rows, [&](Block b) {
+      grafts_.layer(0).at(site::embedded).edit_vjp(be, b, dx_.middle_rows(b.begin, b.rows));
+    });
+    grafts_.layer(0).at(site::embedded).edit_gradients(be);
     const C factor(static_cast<real_type<C>>(model.config.embedding_scale));
-    grafts_.layer(0).at(site::embedding).each_run([&](auto& module, auto&, RowRange) {
+    grafts_.layer(0).at(site::embedding).each_run([&](auto& module, auto&, RowRange run) {
       if constexpr (requires { module.embedding_gradients(be, factor, tokens_, dx_); }) {
-        module.embedding_gradients(be, factor, tokens_, dx_);
+        module.embedding_gradients(
+            be, factor, tokens_.subspan(static_cast<std::size_t>(run.begin), static_cast<std::size_t>(run.rows)),
+            dx_.middle_rows(run.begin, run.rows));
       }
     });
   }
@@ -189,6 +196,7 @@ class LlamaRun {
     stream_ = arena_.template take<C>("residual stream", t, c.dim);
     dx_ = arena_.template take<C>("gradient of the residual stream", keep_ ? t : 0, c.dim);
     nll_ = arena_.template take<C>("head", labelled, 1);
+    grafts_.lay_out_shared(arena_);
 
     kept_.assign(static_cast<std::size_t>(layers), {});
     scratch_.assign(static_cast<std::size_t>(layers), {});
@@ -305,19 +313,28 @@ class LlamaRun {
     be.scatter_rows(dx, part, dx_);
   }
   /// Gradients of the head and the final norm, where they are trained; a tied head adds to the embedding's.
-  void head_gradients(const B& be, const Model& model, Index count) {
+  void head_gradients(const B& be, const Model& model, std::span<const Index> list) {
     const auto layer = grafts_.layer(0);
     layer.at(model.config.tied_head ? site::embedding : site::head).each_run([&](auto& module, auto& cache, RowRange run) {
       if constexpr (requires { module.gradients(be, cache, run, head_normed_, logits_); }) {
-        module.gradients(be, cache, run, head_normed_.middle_rows(0, count), logits_.middle_rows(0, count));
+        const RowRange own = listed(list, run);
+        module.gradients(be, cache, own, head_normed_.middle_rows(own.begin, own.rows),
+                         logits_.middle_rows(own.begin, own.rows));
       }
     });
-    layer.at(site::final_norm).each_run([&](auto& module, auto&, RowRange) {
+    layer.at(site::final_norm).each_run([&](auto& module, auto&, RowRange run) {
       if constexpr (requires { module.norm_gradients(be, 0.0, head_input_, head_normed_gradient_); }) {
-        module.norm_gradients(be, model.config.norm_eps, head_input_.middle_rows(0, count),
-                              head_normed_gradient_.middle_rows(0, count));
+        const RowRange own = listed(list, run);
+        module.norm_gradients(be, model.config.norm_eps, head_input_.middle_rows(own.begin, own.rows),
+                              head_normed_gradient_.middle_rows(own.begin, own.rows));
       }
     });
+  }
+  /// Where the rows of `run` stand in a rising list of rows.
+  [[nodiscard]] static RowRange listed(std::span<const Index> list, RowRange run) {
+    const auto low = std::lower_bound(list.begin(), list.end(), run.begin);
+    const auto high = std::lower_bound(low, list.end(), run.begin + run.rows);
+    return {low - list.begin(), high - low};
   }
 
   Arena arena_;
