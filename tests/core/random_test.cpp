@@ -80,6 +80,20 @@ TEST_CASE("streams and seeds are uncorrelated") {
   CHECK(std::abs(across_indices) < bound);
 }
 
+TEST_CASE("a child is a generator of its own, at every depth") {
+  const Random parent(6);
+  CHECK(parent.child(1).bits(0) == parent.child(1).bits(0));
+  CHECK(parent.child(1).bits(0) != parent.child(2).bits(0));
+  CHECK(parent.child(1).bits(0) != parent.bits(0));
+  CHECK(parent.child(1).child(2).bits(0) != parent.child(2).child(1).bits(0));
+  const int count = 20000;
+  double siblings = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    siblings += parent.child(1).normal(i) * parent.child(2).normal(i) / count;
+  }
+  CHECK(std::abs(siblings) < 5 * std::sqrt(1.0 / count));
+}
+
 TEST_CASE("below draws every integer under its bound about equally often") {
   const Random random(5);
   std::vector<int> seen(7, 0);
