@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>  // conditional_t
 #include <vector>
 
 #include <graft/base/require.hpp>

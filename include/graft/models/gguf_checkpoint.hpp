@@ -5,7 +5,9 @@
 // q and k into adjacent RoPE pairs; the TensorRefs say so. Source: llama.cpp, convert_hf_to_gguf.py, gguf-py constants.
 #pragma once
 
+#include <algorithm>  // find, max
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>  // pair
