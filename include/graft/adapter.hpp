@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <string>
+#include <string_view>
 
 #include <graft/backend.hpp>
 #include <graft/core/arena.hpp>
@@ -30,6 +31,16 @@ struct Place {
   Index inputs = 0;
   std::string name;  // module path, for errors and files
 };
+
+/// The word that files hold for a policy: its `name`, or "custom" where it has none.
+template <class Policy>
+[[nodiscard]] constexpr std::string_view policy_name() {
+  if constexpr (requires { std::string_view(Policy::name); }) {
+    return Policy::name;
+  } else {
+    return "custom";
+  }
+}
 
 // A module adds to a frozen linear map in four phases, each of which it may leave out with its mirror image:
 //

@@ -10,12 +10,13 @@
 
 namespace graft {
 
-/// One module and where it stands.
+/// One module, where it stands, and the recipe that made it (its part's, unless a file gave it another rank).
 template <class A, scalar T>
 struct Grafted {
   typename A::template Module<T> module;
   Place place;
   Part part = Part::both;
+  A recipe{};
 
   /// The prefix of its parameters' names: module path, part where untied, adapter.
   [[nodiscard]] std::string path() const {

@@ -23,6 +23,11 @@ struct Lora {
     visit("alpha", alpha);
     visit("dropout", dropout);
   }
+  /// The policies on which the meaning of stored numbers depends.
+  template <class Visitor>
+  static void for_each_policy(Visitor&& visit) {
+    visit("scaling", policy_name<Scale>());
+  }
 
   /// One A and B. Costs r (N + M) multiply-adds a token forward; keeps z = A x, and reads x and dy for its gradients.
   template <scalar T>

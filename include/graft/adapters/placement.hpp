@@ -46,6 +46,7 @@ struct Placement {
   Positions positions{};
   bool tied = true;
   Sites sites = site::everything;  // narrows the sites of At, for targets chosen at run time
+  std::vector<std::string> modules{};  // narrows further, to these module paths; empty = no further
 };
 
 /// The share of the positions that a module edits.

@@ -3,7 +3,7 @@
 // "PMSS: Pretrained Matrices Skeleton Selection", arXiv 2409.16722.
 #pragma once
 
-#include <algorithm>  // max, min
+#include <algorithm>  // adjacent_find, max, min, sort
 #include <span>
 
 #include <graft/adapter.hpp>
@@ -39,6 +39,11 @@ struct Pmss {
     visit("alpha", alpha);
     visit("clamp", clamp);
   }
+  /// The policies on which the meaning of stored numbers depends.
+  template <class Visitor>
+  static void for_each_policy(Visitor&& visit) {
+    visit("scaling", policy_name<Scale>());
+  }
   [[nodiscard]] double scale() const {
     const Index larger = std::max(columns > 0 ? columns : rank, rows > 0 ? rows : rank);
     return Scale::scale(alpha != 0 ? alpha : 2.0 * static_cast<double>(larger), larger);
@@ -61,7 +66,7 @@ struct Pmss {
         : Module(recipe, checked(recipe, weight.view(), place), place) {}
     /// With skeletons chosen elsewhere: read from a file, or prepared once.
     Module(const Pmss& recipe, Skeleton skeleton, const Place& place)
-        : skeleton_(std::move(skeleton)),
+        : skeleton_(fitting(recipe, std::move(skeleton), place)),
           u_(static_cast<Index>(skeleton_.columns.size()), static_cast<Index>(skeleton_.rows.size())),
           scale_(static_cast<real_type<T>>(recipe.scale())),
           outputs_(place.outputs),
@@ -162,6 +167,25 @@ struct Pmss {
     }
 
    private:
+    /// The skeleton, if it is one that this recipe could have chosen from a matrix of this size.
+    static Skeleton fitting(const Pmss& recipe, Skeleton skeleton, const Place& place) {
+      const auto check = [&](const char* list, const std::vector<std::int32_t>& chosen, Index asked, Index extent) {
+        Index expected = asked > 0 ? asked : recipe.rank;
+        expected = recipe.clamp ? std::min({expected, place.outputs, place.inputs}) : expected;
+        std::vector<std::int32_t> sorted = chosen;
+        std::sort(sorted.begin(), sorted.end());
+        const bool distinct = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+        if (std::ssize(chosen) != expected || expected < 1 || !distinct || sorted.front() < 0 || sorted.back() >= extent) {
+          fail("adapter.611",
+               std::string("the skeleton ") + list + " holds " + std::to_string(chosen.size()) + " indices, expected " +
+                   std::to_string(expected) + " different ones from 0 to " + std::to_string(extent - 1),
+               place.name);
+        }
+      };
+      check("J", skeleton.columns, recipe.columns, place.inputs);
+      check("K", skeleton.rows, recipe.rows, place.outputs);
+      return skeleton;
+    }
     [[nodiscard]] Index c() const { return u_.value.rows; }
     [[nodiscard]] Index r() const { return u_.value.cols; }
     [[nodiscard]] std::span<const std::int32_t> columns() const { return skeleton_.columns; }

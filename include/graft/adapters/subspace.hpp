@@ -26,6 +26,13 @@ struct Subspace {
     visit("rank", rank);
     visit("dropout", dropout);
   }
+  /// The policies on which the meaning of stored numbers depends.
+  template <class Visitor>
+  static void for_each_policy(Visitor&& visit) {
+    visit("basis", policy_name<Basis>());
+    visit("source", policy_name<Source>());
+    visit("form", policy_name<Form>());
+  }
 
   /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row; nothing of size d x d exists.
   template <scalar T>

@@ -52,6 +52,7 @@ template <class Model>
   }
 }
 
+/// A module as its recipe starts it.
 template <class A, class Model>
 [[nodiscard]] typename A::template Module<typename Model::C> make_module(const A& recipe, const typename Model::Backend& be,
                                                                          Model& model, const Place& place,
@@ -63,6 +64,12 @@ template <class A, class Model>
   } else {
     return {recipe, be, model.blocks[static_cast<std::size_t>(place.layer)].linear(place.where).weight, place, random};
   }
+}
+
+/// Whether the placement names this module, or names none.
+[[nodiscard]] inline bool listed(const Placement& placement, Index layer, Sites one) {
+  const auto& names = placement.modules;
+  return names.empty() || std::find(names.begin(), names.end(), module_path(layer, one)) != names.end();
 }
 
 template <class Model>
@@ -78,9 +85,9 @@ template <class Model>
   return place;
 }
 
-template <class AtType, class Model>
+template <class AtType, class Model, class MakeModule>
 void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, const AtType& at,
-                 const typename Model::Backend& be, Model& model, Random random) {
+                 const typename Model::Backend& be, Model& model, Random random, const MakeModule& make) {
   using A = typename AtType::Adapter;
   const Placement& placement = at.placement;
   part.adapter = at.adapter;
@@ -99,14 +106,15 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   std::vector<Grafted<A, typename Model::C>>& modules = part.modules;
   for (Index layer = 0; layer < model.layer_count(); ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {
-      if ((AtType::sites & placement.sites & one) == 0 || !placement.layers.contains(layer) || !stands<A>(model, layer, one)) {
+      if ((AtType::sites & placement.sites & one) == 0 || !placement.layers.contains(layer) ||
+          !listed(placement, layer, one) || !stands<A>(model, layer, one)) {
         continue;
       }
       RowRange& slot = part.slots[static_cast<std::size_t>(layer * site::count + site_index(one))];
       slot = {static_cast<Index>(modules.size()), untied ? 2 : 1};
       for (Index unit = 0; unit < slot.rows; ++unit) {
         const Part side = !untied ? Part::both : unit == 0 ? Part::prefix : Part::suffix;
-        modules.push_back({{}, place_of(model, layer, one), side});
+        modules.push_back({{}, place_of(model, layer, one), side, at.adapter});
       }
     }
   }
@@ -115,21 +123,31 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   }
   parallel_for(static_cast<Index>(modules.size()), [&](Index m, Index) {  // skeletons take time
     auto& grafted = modules[static_cast<std::size_t>(m)];
-    grafted.module = make_module(at.adapter, be, model, grafted.place, random.child(static_cast<std::uint64_t>(m)));
+    make(be, model, grafted, random.child(static_cast<std::uint64_t>(m)));
   });
 }
 
 }  // namespace detail
 
+/// Makes a module as its recipe starts it; files make them otherwise.
+struct FreshModules {
+  template <class A, class Model>
+  void operator()(const typename Model::Backend& be, Model& model, Grafted<A, typename Model::C>& grafted,
+                  Random random) const {
+    grafted.module = detail::make_module(grafted.recipe, be, model, grafted.place, random);
+  }
+};
+
 /// Makes all modules of a stack; random starts are functions of `seed`. The model outlives what is attached to it, and
 /// does not move.
-template <class Model, class... Ats>
+template <class Model, class MakeModule = FreshModules, class... Ats>
 [[nodiscard]] Attached<typename Model::C, Stack<Ats...>> attach(const typename Model::Backend& be, Model& model,
-                                                                 const Stack<Ats...>& stack, std::uint64_t seed) {
+                                                                 const Stack<Ats...>& stack, std::uint64_t seed,
+                                                                 const MakeModule& make = {}) {
   Attached<typename Model::C, Stack<Ats...>> attached;
   attached.layers = model.layer_count();
   [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32)), ...);
+    (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32), make), ...);
   }(std::index_sequence_for<Ats...>{});
   return attached;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <string_view>
 
 #include <graft/adapters/policies/initializer.hpp>  // KaimingUniform
 #include <graft/backend.hpp>
@@ -47,6 +48,8 @@ struct PlainChart {
 /// R R' = I: the optimizer moves R freely (without weight decay), then the polar factor brings it back, by products of
 /// r x r alone. No d x d matrix exists.
 struct Orthonormal {
+  static constexpr std::string_view name = "orthonormal";
+
   template <scalar T>
   struct Chart : detail::PlainChart<T> {
     Tensor<T> scratch;
@@ -76,6 +79,8 @@ struct Orthonormal {
 
 /// Any R: torch's Linear start, uniform in +-1/sqrt(d).
 struct Free {
+  static constexpr std::string_view name = "free";
+
   template <scalar T>
   struct Chart : detail::PlainChart<T> {
     [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {

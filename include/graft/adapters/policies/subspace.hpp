@@ -2,23 +2,29 @@
 // The words of the ReFT papers, each an empty struct: what the subspace is set to, what is taken away, where training starts.
 #pragma once
 
+#include <string_view>
+
 namespace graft::adapters::policies {
 
 /// The source is W h + b (LoReFT, NoReFT, DiReFT).
 struct Affine {
+  static constexpr std::string_view name = "affine";
   static constexpr bool reads_hidden = true;
 };
 /// The source is b (ConsReFT, LobiReFT).
 struct Constant {
+  static constexpr std::string_view name = "constant";
   static constexpr bool reads_hidden = false;
 };
 
 /// h + R'(source - R h): what the subspace held is replaced.
 struct Difference {
+  static constexpr std::string_view name = "difference";
   static constexpr bool subtracts = true;
 };
 /// h + R' source: the source is added.
 struct Direct {
+  static constexpr std::string_view name = "direct";
   static constexpr bool subtracts = false;
 };
 
