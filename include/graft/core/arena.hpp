@@ -14,7 +14,7 @@
 
 namespace graft {
 
-/// What the arena is asked for under one name, summed over all layers.
+/// What the arena was asked for under one name.
 struct ArenaEntry {
   std::string_view name;
   std::size_t bytes = 0;
@@ -46,8 +46,11 @@ class Arena {
     const auto bytes = static_cast<std::size_t>(round_up(rows * cols * Index{sizeof(T)}, Index{alignment}));
     const std::size_t at = used_;
     used_ += bytes;
-    peak_ = std::max(peak_, used_);
-    account(name, bytes);
+    taken_.push_back({name, bytes});
+    if (used_ > peak_) {
+      peak_ = used_;
+      is_at_peak_ = true;
+    }
     if (measuring_) {
       return {nullptr, rows, cols};
     }
@@ -65,30 +68,47 @@ class Arena {
 
   /// Everything taken after mark() is given back by rewind(): layers share their scratch so.
   [[nodiscard]] std::size_t mark() const { return used_; }
-  void rewind(std::size_t mark) { used_ = mark; }
+  void rewind(std::size_t mark) {
+    if (is_at_peak_) {
+      at_peak_ = taken_;
+      is_at_peak_ = false;
+    }
+    while (used_ > mark) {
+      used_ -= taken_.back().bytes;
+      taken_.pop_back();
+    }
+  }
 
   [[nodiscard]] std::size_t peak() const { return peak_; }
-  [[nodiscard]] const std::vector<ArenaEntry>& entries() const { return entries_; }
+  /// What the peak is made of, a sum for each name; the sums add up to it.
+  [[nodiscard]] std::vector<ArenaEntry> entries() const {
+    std::vector<ArenaEntry> sums;
+    for (const ArenaEntry& taken : is_at_peak_ ? taken_ : at_peak_) {
+      const auto found = std::find_if(sums.begin(), sums.end(), [&](const ArenaEntry& e) { return e.name == taken.name; });
+      if (found == sums.end()) {
+        sums.push_back(taken);
+      } else {
+        found->bytes += taken.bytes;
+      }
+    }
+    return sums;
+  }
 
  private:
   void start_over() {
     used_ = 0;
     peak_ = 0;
-    entries_.clear();
-  }
-  void account(std::string_view name, std::size_t bytes) {
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const ArenaEntry& e) { return e.name == name; });
-    if (found == entries_.end()) {
-      entries_.push_back({name, bytes});
-    } else {
-      found->bytes += bytes;
-    }
+    is_at_peak_ = false;
+    taken_.clear();
+    at_peak_.clear();
   }
 
   Tensor<std::byte> storage_;
-  std::vector<ArenaEntry> entries_;
+  std::vector<ArenaEntry> taken_;    // what is taken now, in stack order
+  std::vector<ArenaEntry> at_peak_;  // the same when the peak was reached, once something was given back since
   std::size_t used_ = 0;
   std::size_t peak_ = 0;
+  bool is_at_peak_ = false;
   bool measuring_ = true;
 };
 
