@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A checkpoint in memory: any shape of model with seeded random weights, for measuring without a download.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <graft/core/random.hpp>
+#include <graft/models/checkpoint.hpp>
+
+namespace graft::bench {
+
+/// SmolLM2-135M: what ../shared/peers measures.
+inline models::LlamaConfig smollm2_shape() {
+  models::LlamaConfig c;
+  c.model_type = "llama";
+  c.vocab = 49152;
+  c.dim = 576;
+  c.layers = 30;
+  c.heads = 9;
+  c.kv_heads = 3;
+  c.head_dim = 64;
+  c.ffn = 1536;
+  c.context = 8192;
+  c.norm_eps = 1e-5;
+  c.rope_theta = 1e5;
+  c.tied_head = true;
+  return c;
+}
+
+/// Every tensor uniform in +-0.04, norms at one.
+inline models::Checkpoint random_checkpoint(const models::LlamaConfig& config, std::uint64_t seed) {
+  models::Checkpoint checkpoint;
+  checkpoint.path = "random weights";
+  checkpoint.kind = "random";
+  checkpoint.config = config;
+  std::uint64_t stream = 0;
+  for (const models::TensorSpec& spec : models::tensor_specs(config)) {
+    const bool is_gain = spec.shape.size() == 1;
+    auto values = std::make_shared<Tensor<float>>(is_gain ? 1 : spec.shape[0], spec.shape.back());
+    const Random random(seed, stream++);
+    for (Index i = 0; i < values->size(); ++i) {  // one Philox call serves; its low bits are as good as any
+      values->data()[i] =
+          is_gain ? 1.0f : static_cast<float>(0.08 * (random.uniform(static_cast<std::uint64_t>(i)) - 0.5));
+    }
+    checkpoint.tensors.push_back(io::tensor_ref(spec.name, values->view(), spec.shape));
+    checkpoint.keepalive.push_back(values);
+  }
+  models::check_tensors(checkpoint);
+  return checkpoint;
+}
+
+}  // namespace graft::bench
