@@ -28,6 +28,8 @@ struct Lora {
   static void for_each_policy(Visitor&& visit) {
     visit("scaling", policy_name<Scale>());
   }
+  /// r (N + M) numbers in a map of N outputs and M inputs.
+  [[nodiscard]] Index trained(const Place& place) const { return rank * (place.outputs + place.inputs); }
 
   /// One A and B. Costs r (N + M) multiply-adds a token forward; keeps z = A x, and reads x and dy for its gradients.
   template <scalar T>

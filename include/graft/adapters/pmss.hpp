@@ -48,6 +48,12 @@ struct Pmss {
     const Index larger = std::max(columns > 0 ? columns : rank, rows > 0 ? rows : rank);
     return Scale::scale(alpha != 0 ? alpha : 2.0 * static_cast<double>(larger), larger);
   }
+  /// c r numbers, whatever the size of the map.
+  [[nodiscard]] Index trained(const Place& place) const {
+    const Index limit = std::min(place.outputs, place.inputs);
+    const auto side = [&](Index asked) { return clamp ? std::min(asked, limit) : asked; };
+    return side(columns > 0 ? columns : rank) * side(rows > 0 ? rows : rank);
+  }
 
   /// One U with its two index lists. Costs k min(N, M) multiply-adds a token; keeps r numbers of it.
   template <scalar T>

@@ -33,6 +33,10 @@ struct Subspace {
     visit("source", policy_name<Source>());
     visit("form", policy_name<Form>());
   }
+  /// 2 d r + r numbers, or d r + r where the source does not read h. R counts in full, as the papers count it.
+  [[nodiscard]] Index trained(const Place& place) const {
+    return (Source::reads_hidden ? 2 : 1) * place.outputs * rank + rank;
+  }
 
   /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row; nothing of size d x d exists.
   template <scalar T>
