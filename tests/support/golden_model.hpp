@@ -2,7 +2,6 @@
 // A golden model and the batch its numbers were computed on, in any precision and on any backend.
 #pragma once
 
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include <graft/models/open_checkpoint.hpp>
 
 #include "support/paths.hpp"
+#include "support/tensors.hpp"
 
 namespace graft::test {
 
@@ -52,22 +52,6 @@ inline LabelledBatch labelled_batch(const std::vector<Index>& ids, const std::ve
 inline LabelledBatch labelled_batch(const io::Safetensors& io, const std::vector<Index>& prompts = {}) {
   return labelled_batch(io::read_integers(io.at("input_ids")), io::read_integers(io.at("labels")),
                         io::read_integers(io.at("offsets")), prompts);
-}
-
-/// Largest difference of two matrices relative to the largest entry of the second.
-template <class A, class E>
-double relative_error(View<A> found, View<E> expected) {
-  double difference = found.rows == expected.rows && found.cols == expected.cols ? 0 : 1e9;
-  double largest = 1e-300;
-  for (Index i = 0; i < expected.rows && difference < 1e9; ++i) {
-    for (Index j = 0; j < expected.cols; ++j) {
-      const double e = static_cast<double>(expected(i, j));
-      const double f = static_cast<double>(found(i, j));
-      difference = std::isnan(f) ? 1e9 : std::max(difference, std::abs(f - e));
-      largest = std::max(largest, std::abs(e));
-    }
-  }
-  return difference / largest;
 }
 
 }  // namespace graft::test
