@@ -46,6 +46,11 @@ struct Placement {
   Positions positions{};
   bool tied = true;
   Sites sites = site::everything;  // narrows the sites of At, for targets chosen at run time
+
+  /// Whether prefix and suffix have a module each: untied, and both asked for.
+  [[nodiscard]] bool splits() const {
+    return !tied && !positions.all && positions.first > 0 && positions.last > 0;
+  }
   std::vector<std::string> modules{};  // narrows further, to these module paths; empty = no further
 };
 

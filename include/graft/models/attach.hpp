@@ -102,7 +102,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
     }
   }
   part.slots.assign(static_cast<std::size_t>(model.layer_count() * site::count), {});
-  const bool untied = representation_adapter<A> && !placement.tied && !placement.positions.all;
+  const bool untied = representation_adapter<A> && placement.splits();
   std::vector<Grafted<A, typename Model::C>>& modules = part.modules;
   for (Index layer = 0; layer < model.layer_count(); ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {
