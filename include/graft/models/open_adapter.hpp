@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// open_adapter: any adapter's folder as an AdapterFile, by the peft_type of its configuration.
+#pragma once
+
+#include <string>
+
+#include <graft/models/adapter_directory.hpp>
+#include <graft/models/peft_lora.hpp>
+
+namespace graft::models {
+
+/// A folder of our own or a PEFT LoRA; anything else is adapter.658. `layers` is the model's number of layers (0: look at
+/// the file without a model), `compile` the engine for target_modules that are a regex.
+[[nodiscard]] inline AdapterFile open_adapter(const std::string& folder, Index layers = 0,
+                                              text::PatternCompiler compile = &text::compile_builtin) {
+  const std::string where = io::join(folder, adapter_config_name);
+  if (!io::exists(where)) {
+    fail("adapter.658", "the folder holds no adapter_config.json, so it is no adapter", folder);
+  }
+  if (!io::exists(io::join(folder, adapter_tensors_name))) {
+    const bool pickled = io::exists(io::join(folder, "adapter_model.bin"));
+    fail("adapter.658",
+         std::string("the folder holds no adapter_model.safetensors") +
+             (pickled ? "; adapter_model.bin is a pickle, which can run code: save it again as safetensors" : ""),
+         folder);
+  }
+  const io::Json config = io::parse_json(io::read_text(where), where);
+  if (!config.is_object()) {
+    fail("adapter.658", "the configuration is not a JSON object", where);
+  }
+  const auto type = io::json_get<std::string>(config, "peft_type", where);
+  if (type.starts_with("GRAFT_")) {
+    return open_adapter_directory(folder, config);
+  }
+  if (type == "LORA") {
+    return open_peft_lora(folder, config, layers, compile);
+  }
+  fail("adapter.658", "peft_type is \"" + type + "\", expected \"LORA\" or one that graft wrote (\"GRAFT_...\")",
+       where);
+}
+
+}  // namespace graft::models

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// peft_export: writes the LoRA and PMSS modules of a stack as one PEFT LoRA folder.
+//
+// PMSS is a LoRA exactly: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and
+// lora_alpha = s r. C U is summed in double and rounded once.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
+#include <graft/models/adapter_directory.hpp>
+
+namespace graft::models {
+
+namespace detail {
+
+/// One module in PEFT's terms.
+struct PeftModule {
+  Place place;
+  Index rank = 0;
+  double alpha = 0;
+  double dropout = 0;
+  bool root = false;  // its scale is alpha / sqrt(rank)
+};
+
+/// An integer where alpha is one up to rounding: other readers of these files take nothing else.
+[[nodiscard]] inline io::Json alpha_json(double alpha) {
+  const double whole = std::nearbyint(alpha);
+  if (std::abs(alpha - whole) <= 1e-12 * std::abs(alpha) && std::abs(whole) < 1e15) {
+    return static_cast<std::int64_t>(whole);
+  }
+  return alpha;
+}
+
+/// The value that most modules share.
+template <class T, class Value>
+[[nodiscard]] T most_common(const std::vector<PeftModule>& modules, Value value) {
+  std::map<T, Index> counts;
+  T best{};
+  for (const PeftModule& module : modules) {
+    if (++counts[value(module)] > counts[best]) {
+      best = value(module);
+    }
+  }
+  return best;
+}
+
+/// target_modules and layers_to_transform; the full paths where modules are no product of layers and projections.
+inline void write_targets(io::Json& config, const std::vector<PeftModule>& modules, Index layers) {
+  std::set<std::string> leaves;
+  std::set<std::string> paths;
+  std::set<Index> used;
+  for (const PeftModule& module : modules) {
+    leaves.insert(module.place.name.substr(module.place.name.rfind('.') + 1));
+    paths.insert(module.place.name);
+    used.insert(module.place.layer);
+  }
+  const bool product = leaves.size() * used.size() == paths.size();
+  config["target_modules"] = product ? leaves : paths;
+  config["layers_to_transform"] = product && std::ssize(used) != layers ? io::Json(used) : io::Json();
+}
+
+[[nodiscard]] inline io::Json peft_config(const std::vector<PeftModule>& modules, Index layers,
+                                          const std::string& base_model) {
+  const Index rank = most_common<Index>(modules, [](const PeftModule& m) { return m.rank; });
+  const double alpha = most_common<double>(modules, [](const PeftModule& m) { return m.alpha; });
+  io::Json config = {{"peft_type", "LORA"},
+                     {"task_type", "CAUSAL_LM"},
+                     {"base_model_name_or_path", base_model},
+                     {"revision", nullptr},
+                     {"inference_mode", true},
+                     {"r", rank},
+                     {"lora_alpha", alpha_json(alpha)},
+                     {"lora_dropout", modules.front().dropout},
+                     {"use_rslora", modules.front().root},
+                     {"use_dora", false},
+                     {"bias", "none"},
+                     {"lora_bias", false},
+                     {"fan_in_fan_out", false},
+                     {"init_lora_weights", true},
+                     {"modules_to_save", nullptr},
+                     {"layers_pattern", nullptr},
+                     {"rank_pattern", io::Json::object()},
+                     {"alpha_pattern", io::Json::object()}};
+  for (const PeftModule& module : modules) {
+    if (module.rank != rank) {
+      config["rank_pattern"][module.place.name] = module.rank;
+    }
+    if (module.alpha != alpha) {
+      config["alpha_pattern"][module.place.name] = alpha_json(module.alpha);
+    }
+  }
+  write_targets(config, modules, layers);
+  return config;
+}
+
+[[nodiscard]] inline std::string peft_key(const Place& place, std::string_view name) {
+  return "base_model.model." + place.name + "." + std::string(name);
+}
+
+template <Index Rank, class Init, class Scale, scalar T, class Model>
+[[nodiscard]] PeftModule to_peft(Grafted<adapters::Lora<Rank, Init, Scale>, T>& grafted, const Model&,
+                                 Float32Tensors& tensors) {
+  grafted.module.for_each_parameter([&](const char* name, Parameter<T>& parameter) {
+    tensors.add(peft_key(grafted.place, name), View<const T>(parameter.value));
+  });
+  using adapters::policies::AlphaOverRank;
+  constexpr bool root = std::same_as<Scale, adapters::policies::AlphaOverRootRank>;
+  const auto& recipe = grafted.recipe;
+  const double alpha = root || std::same_as<Scale, AlphaOverRank>
+                           ? recipe.alpha
+                           : Scale::scale(recipe.alpha, recipe.rank) * static_cast<double>(recipe.rank);
+  return {grafted.place, recipe.rank, alpha, recipe.dropout, root};
+}
+
+template <Index Rank, class Select, class Scale, scalar T, class Model>
+[[nodiscard]] PeftModule to_peft(Grafted<adapters::Pmss<Rank, Select, Scale>, T>& grafted, const Model& model,
+                                 Float32Tensors& tensors) {
+  const auto weight =
+      model.blocks[static_cast<std::size_t>(grafted.place.layer)].linear(grafted.place.where).weight.view();
+  const auto& [columns, rows] = grafted.module.skeleton();
+  const auto number = [&](Index i, Index j) { return to<double>(weight(i, j)); };
+  Tensor<double> a(std::ssize(rows), weight.cols);
+  for (Index i = 0; i < a.rows(); ++i) {
+    for (Index j = 0; j < a.cols(); ++j) {
+      a(i, j) = number(rows[static_cast<std::size_t>(i)], j);
+    }
+  }
+  Tensor<double> b(weight.rows, a.rows());
+  grafted.module.for_each_parameter([&](const char*, Parameter<T>& u) {
+    for (Index i = 0; i < b.rows(); ++i) {
+      for (Index k = 0; k < u.value.rows; ++k) {
+        const double c = number(i, columns[static_cast<std::size_t>(k)]);
+        for (Index j = 0; j < b.cols(); ++j) {
+          b(i, j) += c * static_cast<double>(real_part(u.value(k, j)));
+        }
+      }
+    }
+  });
+  tensors.add(peft_key(grafted.place, "lora_A.weight"), std::as_const(a).view());
+  tensors.add(peft_key(grafted.place, "lora_B.weight"), std::as_const(b).view());
+  return {grafted.place, a.rows(), grafted.recipe.scale() * static_cast<double>(a.rows()), 0, false};
+}
+
+}  // namespace detail
+
+/// Writes a stack of Lora and Pmss as a PEFT LoRA; anything else in it, or two modules at one place, is adapter.673.
+template <class Model, class AttachedType>
+void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
+                     const std::string& base_model) {
+  Float32Tensors tensors;
+  std::vector<detail::PeftModule> modules;
+  std::set<std::string> taken;
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires { detail::to_peft(grafted, model, tensors); }) {
+      if (!taken.insert(grafted.place.name).second) {
+        fail("adapter.673", "two adapters stand at \"" + grafted.place.name + "\"; a PEFT LoRA holds one", folder);
+      }
+      modules.push_back(detail::to_peft(grafted, model, tensors));
+    } else {
+      fail("adapter.673", "\"" + grafted.path() + "\" is neither LoRA nor PMSS, so it is no PEFT LoRA", folder);
+    }
+  });
+  bool all_root = true;
+  for (const detail::PeftModule& module : modules) {
+    all_root = all_root && module.root;
+  }
+  for (detail::PeftModule& module : modules) {  // a mixed stack speaks of alpha / rank throughout
+    module.alpha *= module.root && !all_root ? std::sqrt(static_cast<double>(module.rank)) : 1;
+    module.root = all_root;
+  }
+  write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), tensors.refs());
+}
+
+}  // namespace graft::models
