@@ -9,8 +9,9 @@
 
 namespace graft::backends::simd {
 
-/// Columns of a product that are computed by one call of the gemm door.
-inline constexpr Index panel_cols = 512;
+/// Columns of a product that are computed by one call of the gemm door: what the library packs of b then stays in cache
+/// (128 rows, N 1536, K 576: 109 GFLOP/s a core against 72 in one call; docs/decisions/0003-gemm-and-weights.md).
+inline constexpr Index panel_cols = 384;
 
 /// Calls body(begin, cols) for every panel of columns: in parallel, unless this thread is itself one of several.
 template <class Body>
