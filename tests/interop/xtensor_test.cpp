@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/interop/xtensor.hpp>
 
-#include <unistd.h>  // getpid
-
 #include <cstdint>
-#include <filesystem>
-#include <string>
 #include <type_traits>
 #include <vector>
-
-#if __has_include(<xtensor/io/xnpy.hpp>)
-#include <xtensor/io/xnpy.hpp>
-#else
-#include <xtensor/xnpy.hpp>
-#endif
 
 #include <graft/core/tensor.hpp>
 
@@ -27,10 +17,6 @@ namespace {
 template <class A, class B>
 bool same(const A& a, const B& b) {
   return a.shape(0) == b.shape(0) && a.shape(1) == b.shape(1) && xt::all(xt::equal(a, b));
-}
-
-std::string scratch(const std::string& name) {
-  return (std::filesystem::temp_directory_path() / ("graft_" + std::to_string(::getpid()) + "_" + name)).string();
 }
 
 }  // namespace
@@ -77,30 +63,4 @@ TEST_CASE("view_of is the xtensor's own memory", "[interop]") {
   STATIC_REQUIRE(std::is_same_v<decltype(interop::view_of(frozen)), View<const float>>);
   CHECK(interop::view_of(frozen)(0, 2) == 3.0F);
   CHECK(interop::view_of(frozen).data == array.data());
-}
-
-TEST_CASE("load_npy reads what xtensor dumps, for every type and for a vector", "[interop]") {
-  const std::string path = scratch("dump.npy");
-  const xt::xtensor<float, 2> single = {{1.5F, -2.0F, 3.0F}, {4.0F, 5.0F, 6.25F}};
-  xt::dump_npy(path, single);
-  CHECK(same(interop::load_npy<float>(path), single));
-  const xt::xtensor<double, 2> many = xt::ones<double>({7, 130}) * 0.1;
-  xt::dump_npy(path, many);
-  CHECK(same(interop::load_npy<double>(path), many));
-  const xt::xtensor<std::int64_t, 1> ids = {3, -1, 1LL << 40};
-  xt::dump_npy(path, ids);
-  CHECK(same(interop::load_npy<std::int64_t>(path), xt::xtensor<std::int64_t, 2>{{3, -1, 1LL << 40}}));
-  std::filesystem::remove(path);
-}
-
-TEST_CASE("load_npy refuses another type or rank and names both", "[interop]") {
-  const std::string path = scratch("wrong.npy");
-  xt::dump_npy(path, xt::xtensor<double, 2>{{1, 2}});
-  CHECK_THROWS_WITH(
-      interop::load_npy<float>(path),
-      test::contains("io.283: load_npy: expected a matrix of F32, found F64 [1, 2]") && test::contains(path));
-  xt::dump_npy(path, xt::xtensor<float, 3>{{{1, 2}}});
-  CHECK_THROWS_WITH(interop::load_npy<float>(path), test::contains("io.283") && test::contains("[1, 1, 2]"));
-  std::filesystem::remove(path);
-  CHECK_THROWS_WITH(interop::load_npy<float>(path), test::contains("io.201") && test::contains(path));
 }

@@ -70,7 +70,7 @@ TEST_CASE("what NpyWriter appends block by block, xtensor's own reader and ours 
   writer.commit();
   const xt::xtensor<float, 2> theirs = xt::load_npy<float>(path);
   CHECK(same(theirs, interop::as_xtensor(part)));
-  CHECK(same(interop::load_npy<float>(path), interop::as_xtensor(part)));
+  CHECK(same(interop::as_xtensor(io::load_npy<float>(path).view()), interop::as_xtensor(part)));
   std::filesystem::remove(path);
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("the numbers of a written .npy file start at a multiple of 64 bytes, h
     writer.commit();
     const auto bytes = std::filesystem::file_size(path);
     CHECK((bytes - static_cast<std::size_t>(cols) * sizeof(float)) % 64 == 0);
-    CHECK(same(interop::load_npy<float>(path), interop::as_xtensor(row.view())));
+    CHECK(same(interop::as_xtensor(io::load_npy<float>(path).view()), interop::as_xtensor(row.view())));
   }
   std::filesystem::remove(path);
 }
@@ -153,4 +153,30 @@ TEST_CASE("a .npy file that is cut off or is something else is refused at every 
   io::write_text(whole_path, "GGUF" + whole);
   CHECK_THROWS_WITH(parse(whole_path), test::contains("found no magic number"));
   std::filesystem::remove(whole_path);
+}
+
+TEST_CASE("load_npy reads what xtensor dumps, for every type and for a vector", "[io]") {
+  const std::string path = scratch("dump.npy");
+  const xt::xtensor<float, 2> single = {{1.5F, -2.0F, 3.0F}, {4.0F, 5.0F, 6.25F}};
+  xt::dump_npy(path, single);
+  CHECK(same(interop::as_xtensor(io::load_npy<float>(path).view()), single));
+  const xt::xtensor<double, 2> many = xt::ones<double>({7, 130}) * 0.1;
+  xt::dump_npy(path, many);
+  CHECK(same(interop::as_xtensor(io::load_npy<double>(path).view()), many));
+  const xt::xtensor<std::int64_t, 1> ids = {3, -1, 1LL << 40};
+  xt::dump_npy(path, ids);
+  CHECK(same(interop::as_xtensor(io::load_npy<std::int64_t>(path).view()), xt::xtensor<std::int64_t, 2>{{3, -1, 1LL << 40}}));
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("load_npy refuses another type or rank and names both", "[io]") {
+  const std::string path = scratch("wrong.npy");
+  xt::dump_npy(path, xt::xtensor<double, 2>{{1, 2}});
+  CHECK_THROWS_WITH(
+      io::load_npy<float>(path),
+      test::contains("io.283: load_npy: expected a matrix of F32, found F64 [1, 2]") && test::contains(path));
+  xt::dump_npy(path, xt::xtensor<float, 3>{{{1, 2}}});
+  CHECK_THROWS_WITH(io::load_npy<float>(path), test::contains("io.283") && test::contains("[1, 1, 2]"));
+  std::filesystem::remove(path);
+  CHECK_THROWS_WITH(io::load_npy<float>(path), test::contains("io.201") && test::contains(path));
 }

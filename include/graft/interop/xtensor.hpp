@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// xtensor at the border: the same memory seen from both sides, and .npy files. The only door to xtensor.
+// xtensor at the border: the same memory seen from both sides. The only door to xtensor.
 //
 // Rank 2 throughout: xt::xarray, whose rank is dynamic, does not compile under clang-19 in C++20 (xtensor 0.24).
 #pragma once
 
 #include <array>
 #include <cstddef>  // size_t
-#include <cstring>  // memcpy
-#include <string>
 #include <utility>  // move
 
 #if __has_include(<xtensor/containers/xtensor.hpp>)  // since 0.26
@@ -20,10 +18,7 @@
 #include <xtensor/xview.hpp>
 #endif
 
-#include <graft/base/require.hpp>
 #include <graft/core/view.hpp>
-#include <graft/io/mapped_file.hpp>
-#include <graft/io/npy.hpp>
 
 namespace graft::interop {
 
@@ -50,24 +45,5 @@ template <class T>
 /// A temporary would be gone before its View is read.
 template <class T>
 void view_of(const xt::xtensor<T, 2>&& array) = delete;
-
-/// A .npy file of exactly T; a vector becomes one row.
-template <class T>
-[[nodiscard]] xt::xtensor<T, 2> load_npy(const std::string& path) {
-  const io::MappedFile file(path);
-  const io::TensorRef tensor = io::parse_npy(file);
-  if (tensor.dtype != io::dtype_of<T>() || tensor.shape.empty() || tensor.shape.size() > 2) {
-    fail("io.283",
-         "load_npy: expected a matrix of " + std::string(io::dtype_name(io::dtype_of<T>())) + ", found " +
-             std::string(io::dtype_name(tensor.dtype)) + " " + io::shape_text(tensor.shape),
-         path);
-  }
-  auto array =
-      xt::xtensor<T, 2>::from_shape({static_cast<std::size_t>(tensor.rows()), static_cast<std::size_t>(tensor.cols())});
-  if (tensor.bytes > 0) {
-    std::memcpy(array.data(), tensor.data, tensor.bytes);
-  }
-  return array;
-}
 
 }  // namespace graft::interop

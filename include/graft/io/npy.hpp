@@ -8,6 +8,7 @@
 #include <algorithm>  // min
 #include <array>
 #include <charconv>  // from_chars
+#include <cstring>   // memcpy
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include <graft/base/index.hpp>
 #include <graft/base/require.hpp>
+#include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/mapped_file.hpp>
@@ -114,6 +116,24 @@ inline constexpr std::string_view npy_magic = "\x93NUMPY";
          path);
   }
   return tensor;
+}
+
+/// The numbers of a .npy file of exactly T; a vector becomes one row (io.283 otherwise).
+template <class T>
+[[nodiscard]] Tensor<T> load_npy(const std::string& path) {
+  const MappedFile file(path);
+  const TensorRef tensor = parse_npy(file);
+  if (tensor.dtype != dtype_of<T>() || tensor.shape.empty() || tensor.shape.size() > 2) {
+    fail("io.283",
+         "load_npy: expected a matrix of " + std::string(dtype_name(dtype_of<T>())) + ", found " +
+             std::string(dtype_name(tensor.dtype)) + " " + shape_text(tensor.shape),
+         path);
+  }
+  Tensor<T> values(tensor.rows(), tensor.cols());
+  if (tensor.bytes > 0) {
+    std::memcpy(values.data(), tensor.data, tensor.bytes);
+  }
+  return values;
 }
 
 /// Appends rows; the file gets its name at commit(), and only with exactly the promised number of rows.
