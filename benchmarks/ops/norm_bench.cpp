@@ -2,6 +2,9 @@
 // Row operations between the gemms: norms, rope, gated activations and conversions, 1024 tokens in blocks.
 #include <benchmark/benchmark.h>
 
+#include <numeric>  // iota
+#include <vector>
+
 #include "roof.hpp"
 
 using namespace graft;
@@ -45,7 +48,11 @@ void norm_vjp(benchmark::State& state) {
 template <class B>
 void rope(benchmark::State& state) {
   const B be;
-  const Tensor<float> rotations = bench::numbers(tokens, 64, 1);
+  std::vector<Index> positions(tokens);
+  std::iota(positions.begin(), positions.end(), Index{0});
+  const std::vector<double> frequencies(32, 0.1);
+  Tensor<float> rotations(tokens, 64);
+  be.rope_rotations(positions, frequencies, rotations.view());
   Tensor<float> x = bench::numbers(tokens, 576, 2);
   rows(state, be, 2.0 * 576.0 + 64.0,
        [&](Block b) { be.rope(ops::Turn::forward, part(rotations.view(), b), part(x.view(), b)); });
