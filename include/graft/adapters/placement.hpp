@@ -2,7 +2,7 @@
 // Placement: the answer, at run time, to "which layers, which sites, which positions of the prompt".
 #pragma once
 
-#include <algorithm>  // min
+#include <algorithm>  // find, max, min
 #include <string>
 #include <vector>
 
@@ -24,7 +24,9 @@ struct Layers {
 /// Every layer of the model.
 inline const Layers every_layer{};
 /// The listed layers, counted from 0.
-[[nodiscard]] inline Layers only_layers(std::vector<Index> list) { return {false, std::move(list)}; }
+[[nodiscard]] inline Layers only_layers(std::vector<Index> list) {
+  return {false, std::move(list)};
+}
 
 /// Which rows of a sequence: the first and last tokens of its prompt, or all rows (generated ones too).
 struct Positions {
@@ -36,7 +38,9 @@ struct Positions {
 };
 
 /// f<first>+l<last> of the papers, counted in the prompt.
-[[nodiscard]] constexpr Positions ends(Index first, Index last) { return {false, first, last}; }
+[[nodiscard]] constexpr Positions ends(Index first, Index last) {
+  return {false, first, last};
+}
 /// Every row.
 inline constexpr Positions every_position{};
 
@@ -45,13 +49,16 @@ struct Placement {
   Layers layers{};
   Positions positions{};
   bool tied = true;
-  Sites sites = site::everything;  // narrows the sites of At, for targets chosen at run time
+  Sites sites = site::everything;      // narrows the sites of At, for targets chosen at run time
+  std::vector<std::string> modules{};  // narrows further, to these module paths; empty = no further
 
   /// Whether prefix and suffix have a module each: untied, and both asked for.
-  [[nodiscard]] bool splits() const {
-    return !tied && !positions.all && positions.first > 0 && positions.last > 0;
+  [[nodiscard]] bool splits() const { return !tied && !positions.all && positions.first > 0 && positions.last > 0; }
+  /// Whether the module at one site of one layer is asked for.
+  [[nodiscard]] bool names(Index layer, Sites one) const {
+    return (sites & one) != 0 && layers.contains(layer) &&
+           (modules.empty() || std::find(modules.begin(), modules.end(), module_path(layer, one)) != modules.end());
   }
-  std::vector<std::string> modules{};  // narrows further, to these module paths; empty = no further
 };
 
 /// The share of the positions that a module edits.
@@ -85,9 +92,9 @@ struct EditRows {
       continue;
     }
     if (prompt == 0) {
-      fail("adapter.630",
-           "sequence " + std::to_string(i) + " has an empty prompt, in which f" + std::to_string(positions.first) +
-               "+l" + std::to_string(positions.last) + " names no position (use --positions all)");
+      fail("adapter.630", "sequence " + std::to_string(i) + " has an empty prompt, in which f" +
+                              std::to_string(positions.first) + "+l" + std::to_string(positions.last) +
+                              " names no position (use --positions all)");
     }
     if (part != Part::suffix) {
       push(i, 0, std::min(positions.first, prompt / 2));

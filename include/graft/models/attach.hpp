@@ -66,12 +66,6 @@ template <class A, class Model>
   }
 }
 
-/// Whether the placement names this module, or names none.
-[[nodiscard]] inline bool listed(const Placement& placement, Index layer, Sites one) {
-  const auto& names = placement.modules;
-  return names.empty() || std::find(names.begin(), names.end(), module_path(layer, one)) != names.end();
-}
-
 template <class Model>
 [[nodiscard]] Place place_of(Model& model, Index layer, Sites one) {
   Place place{layer, one, model.config.dim, model.config.dim, module_path(layer, one)};
@@ -106,8 +100,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   std::vector<Grafted<A, typename Model::C>>& modules = part.modules;
   for (Index layer = 0; layer < model.layer_count(); ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {
-      if ((AtType::sites & placement.sites & one) == 0 || !placement.layers.contains(layer) ||
-          !listed(placement, layer, one) || !stands<A>(model, layer, one)) {
+      if ((AtType::sites & one) == 0 || !placement.names(layer, one) || !stands<A>(model, layer, one)) {
         continue;
       }
       RowRange& slot = part.slots[static_cast<std::size_t>(layer * site::count + site_index(one))];

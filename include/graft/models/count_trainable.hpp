@@ -33,6 +33,8 @@ namespace detail {
                                     [&](const TensorSpec& spec) { return spec.name == place.name + ".weight"; });
     place.outputs = found->shape[0];
     place.inputs = found->shape[1];
+  } else if ((one & (site::keys | site::values)) != 0) {
+    place.outputs = place.inputs = config.kv_dim();
   }
   return place;
 }
@@ -45,12 +47,12 @@ template <class AtType>
   Index total = 0;
   for (Index layer = 0; layer < config.layers; ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {
-      if ((AtType::sites & placement.sites & one) == 0 || !placement.layers.contains(layer)) {
+      const bool stands = layer == 0 || (one & site::once) == 0;
+      if ((AtType::sites & one) == 0 || !placement.names(layer, one) || !stands) {
         continue;
       }
       if constexpr (std::same_as<A, adapters::Full>) {
-        const bool once = (one & site::in_block) == 0;
-        total += once && layer > 0 ? 0 : numbers_of(specs, module_path(layer, one));
+        total += numbers_of(specs, module_path(layer, one));
       } else {
         static_assert(
             requires(const A& recipe, const Place& place) { recipe.trained(place); },
