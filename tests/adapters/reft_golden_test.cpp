@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// What pyreft computes in double: logits, loss and gradients of its interventions, and text generated under one of them.
+#include <algorithm>  // max_element
+
+#include <graft/adapters/subspace.hpp>
+#include <graft/io/json.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "support/golden_model.hpp"
+
+using namespace graft;
+
+namespace {
+
+using Model = models::Llama<Uniform<double>, backends::Reference>;
+template <class A>
+using OnStreams = At<site::stream, A>;
+using Family = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>, OnStreams<adapters::DiReft<4>>,
+                     OnStreams<adapters::DiReftOrthonormal<4>>, OnStreams<adapters::ConsReft<4>>,
+                     OnStreams<adapters::LobiReft<4>>>;
+using AttachedType = Attached<double, Family>;
+const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft", "consreft", "lobireft"};
+
+Family only(const std::string& kind, const Placement& placement) {
+  Family family;
+  std::size_t i = 0;
+  std::apply(
+      [&](auto&... at) {
+        ((at.placement = placement, at.placement.sites = kinds[i++] == kind ? placement.sites : site::none), ...);
+      },
+      family.parts);
+  return family;
+}
+
+/// One golden case: its placement, its prompts, its tensors.
+struct Case {
+  std::string name;
+  std::string kind;
+  io::Safetensors file;
+  std::vector<Index> prompts;
+  Placement placement;
+  std::vector<Index> layers;
+
+  explicit Case(const std::string& folder)
+      : name(folder),
+        kind(folder.substr(0, folder.find('-'))),
+        file(io::Safetensors::open(test::golden("reft/" + folder + "/io.safetensors"))) {
+    const std::string path = test::golden("reft/" + folder + "/io.json");
+    const io::Json note = io::parse_json(test::slurp(path), path);
+    prompts = io::json_get<std::vector<Index>>(note, "prompt_lengths", path);
+    layers = io::json_get<std::vector<Index>>(note, "layers", path);
+    const auto rule = io::json_get<std::string>(note, "positions_rule", path);
+    const auto component = io::json_get<std::string>(note, "component", path);
+    placement.layers = only_layers({0, 2});
+    placement.tied = io::json_get<bool>(note, "tied", path);
+    placement.positions = rule == "all" ? every_position : rule == "f1+l3" ? ends(1, 3) : ends(2, 2);
+    placement.sites = component == "block_output" ? site::residual
+                      : component == "mlp_output" ? site::feed_forward
+                                                  : site::attention;
+  }
+  /// "I2.": layers first, and where untied the suffixes after all prefixes.
+  template <class G>
+  [[nodiscard]] static std::string prefix(const G& grafted) {
+    return "I" + std::to_string((grafted.place.layer == 0 ? 0 : 1) + (grafted.part == Part::suffix ? 2 : 0)) + ".";
+  }
+  [[nodiscard]] std::string key(const std::string& part) const {
+    const bool free = kind == "noreft" || kind == "nodireft";
+    return free && part == "R" ? "W2" : free && part == "W" ? "W1" : part;
+  }
+  void fill(AttachedType& attached) const {
+    const backends::Reference be;
+    attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+      grafted.module.for_each_parameter([&](const std::string& part, Parameter<double>& p) {
+        const std::string name_in_file = prefix(grafted) + key(part);
+        be.copy(test::golden_tensor(file, name_in_file).view(), p.value);
+        if (part == "b" && kind == "noreft" && file.find(prefix(grafted) + "b2") != nullptr) {
+          be.add(-1, test::golden_tensor(file, prefix(grafted) + "b2").view(), p.value);  // only the difference acts
+        }
+      });
+    });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden ones") {
+  std::vector<std::string> names = {"loreft-attention", "loreft-mlp", "loreft-trained"};
+  for (const std::string& kind : kinds) {
+    for (const char* where : {"-tied", "-untied", "-all"}) {
+      names.push_back(kind + where);
+    }
+  }
+  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  const auto io = io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors"));
+  models::LlamaRun<Model, AttachedType> run;
+  const backends::Reference be{.block_rows = 5};
+  for (const std::string& name : names) {
+    INFO(name);
+    const Case golden(name);
+    auto attached = attach(be, model, only(golden.kind, golden.placement), 1);
+    golden.fill(attached);
+    const test::LabelledBatch batch = test::labelled_batch(io, golden.prompts);
+    auto* member = &attached;
+    run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
+                {.keep = true});
+    std::vector<Index> rows;
+    for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+      rows.push_back(t);
+    }
+    Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
+    run.logits(be, model, rows, logits.view());
+    CHECK(test::relative_error(logits.view(), test::golden_tensor(golden.file, "logits").view()) < 1e-11);
+    const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, batch.mean());
+    CHECK(std::abs(loss - test::golden_tensor(golden.file, "loss")(0, 0)) < 1e-12);
+    run.backward(be, model);
+    Index compared = 0;
+    attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+      grafted.module.for_each_parameter([&](const std::string& part, Parameter<double>& p) {
+        const std::string key = "grad." + Case::prefix(grafted) + golden.key(part);
+        CAPTURE(key);
+        CHECK(test::relative_error(p.gradient.view(), test::golden_tensor(golden.file, key).view()) < 1e-10);
+        ++compared;
+      });
+    });
+    CHECK(compared ==
+          static_cast<Index>(golden.layers.size()) * (golden.kind == "consreft" || golden.kind == "lobireft" ? 2 : 3));
+  }
+}
+
+TEST_CASE("generation under LoReFT writes pyreft's tokens, with a key store and without") {
+  const backends::Reference be;
+  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  const Case golden("loreft-tied");
+  auto attached = attach(be, model, only("loreft", golden.placement), 1);
+  golden.fill(attached);
+  auto* member = &attached;
+  models::LlamaRun<Model, AttachedType> run;
+  const std::vector<Index> expected = io::read_integers(golden.file.at("generated"));
+  const Index prompt = golden.prompts[2];
+  for (const bool cached : {true, false}) {
+    CAPTURE(cached);
+    std::vector<std::int32_t> ids;
+    for (Index t = 0; t < prompt; ++t) {
+      ids.push_back(static_cast<std::int32_t>(expected[static_cast<std::size_t>(t)]));
+    }
+    models::KeyStore<double> store(model.config, 1, static_cast<Index>(expected.size()));
+    Index read = 0;
+    while (ids.size() < expected.size()) {
+      Ragged batch;
+      const std::span<const std::int32_t> fresh = std::span(ids).subspan(static_cast<std::size_t>(read));
+      batch.push(static_cast<Index>(fresh.size()), prompt, read);
+      run.forward(be, model, std::span(&member, 1), batch, fresh, 1, {}, cached ? &store : nullptr);
+      Tensor<double> logits(1, model.config.vocab);
+      const Index last[] = {batch.tokens() - 1};
+      run.logits(be, model, last, logits.view());
+      ids.push_back(
+          static_cast<std::int32_t>(std::max_element(logits.data(), logits.data() + logits.size()) - logits.data()));
+      read = cached ? static_cast<Index>(ids.size()) - 1 : 0;
+    }
+    CHECK(std::equal(ids.begin(), ids.end(), expected.begin(), expected.end()));
+  }
+}
