@@ -38,7 +38,7 @@ class LlamaRun {
   void forward(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
                std::span<const std::int32_t> tokens, Index labelled, const RunOptions& options = {},
                KeyStore<C>* store = nullptr) {
-    require(static_cast<Index>(tokens.size()) == batch.tokens() && batch.tokens() > 0, "shape.141",
+    require(static_cast<Index>(tokens.size()) == batch.tokens() && batch.tokens() > 0, "shape.146",
             "LlamaRun: the batch and its tokens disagree in length, or are empty");
     for (const std::int32_t token : tokens) {
       if (token < 0 || token >= model.config.vocab) {
