@@ -68,6 +68,21 @@ Model& model_in_use() {
   return model;
 }
 
+/// One type for every method, as in the program: parts that are not asked for make no modules.
+using Tuned = Stack<At<site::query, Probe>, At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
+                    At<site::residual, adapters::LoReft<4>>>;
+using Tuning = Attached<float, Tuned>;
+
+/// Part `Wanted` of the stack alone.
+template <std::size_t Wanted>
+Tuned only(const auto& adapter, Placement placement) {
+  Tuned stack;
+  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
+  std::get<Wanted>(stack.parts).adapter = adapter;
+  std::get<Wanted>(stack.parts).placement = std::move(placement);
+  return stack;
+}
+
 /// Four sequences as GSM8K's come: 0.87 of 4 x 256 tokens, 0.48 of them labelled; prompts first.
 train::Batch real_batch(std::uint64_t seed) {
   train::Batch batch;
@@ -101,7 +116,7 @@ double product_seconds(const train::Batch& batch) {
   const Index widest = std::max(model.config.ffn, model.config.dim);
   const Tensor<float> x(t, widest);
   Tensor<float> y(t, widest);
-  Tensor<float> logits(models::LlamaRun<Model, Attached<float, Stack<>>>::head_rows, model.config.vocab);
+  Tensor<float> logits(models::LlamaRun<Model, Tuning>::head_rows, model.config.vocab);
   const auto both_ways = [&](const auto& weight, Block b, View<float> out) {
     const auto in = x.view().middle_rows(b.begin, b.rows).middle_cols(0, weight.cols());
     be.gemm_nt(1, in, weight, 0, out.middle_cols(0, weight.rows()));
@@ -142,13 +157,11 @@ void report(benchmark::State& state, const train::Batch& batch, std::size_t aren
 
 void frozen(benchmark::State& state) {
   const train::Batch batch = real_batch(1);
-  auto attached = attach(backend_in_use(), model_in_use(),
-                         Stack{At<site::query, Probe>{.placement = {.layers = only_layers({0})}}}, 1);
-  auto* member = &attached;
-  models::LlamaRun<Model, decltype(attached)> run;
+  Tuning probe = attach(backend_in_use(), model_in_use(), only<0>(Probe{}, {.layers = only_layers({0})}), 1);
+  Tuning* const bank[] = {&probe};
+  models::LlamaRun<Model, Tuning> run;
   for ([[maybe_unused]] auto _ : state) {
-    run.forward(backend_in_use(), model_in_use(), std::span(&member, 1), batch.ragged, batch.tokens, batch.labelled(),
-                {.keep = true});
+    run.forward(backend_in_use(), model_in_use(), bank, batch.ragged, batch.tokens, batch.labelled(), {.keep = true});
     benchmark::DoNotOptimize(run.loss(backend_in_use(), model_in_use(), batch.rows, batch.targets,
                                       1.0f / static_cast<float>(batch.labelled())));
     run.backward(backend_in_use(), model_in_use());
@@ -156,11 +169,10 @@ void frozen(benchmark::State& state) {
   report(state, batch, run.arena().peak());
 }
 
-template <class StackType>
-void train_with(benchmark::State& state, StackType stack) {
+void train_with(benchmark::State& state, const Tuned& stack) {
   const train::Batch batch = real_batch(1);
-  auto attached = attach(backend_in_use(), model_in_use(), stack, 1);
-  train::Trainer trainer(backend_in_use(), model_in_use(), attached, optimizers::AdamW{}, schedules::Constant{},
+  Tuning tuned = attach(backend_in_use(), model_in_use(), stack, 1);
+  train::Trainer trainer(backend_in_use(), model_in_use(), tuned, optimizers::AdamW{}, schedules::Constant{},
                          {.rate = 1e-5});
   for ([[maybe_unused]] auto _ : state) {
     benchmark::DoNotOptimize(trainer.step(std::span(&batch, 1)).loss);
@@ -169,18 +181,52 @@ void train_with(benchmark::State& state, StackType stack) {
 }
 
 void lora_r8(benchmark::State& state) {
-  train_with(state, Stack{At<site::linear, adapters::Lora<>>{.adapter = {.rank = 8}}});
+  train_with(state, only<1>(adapters::Lora<>{.rank = 8}, {}));
 }
 void pmss(benchmark::State& state) {
-  train_with(state, Stack{At<site::linear, adapters::Pmss<>>{.adapter = {.rank = state.range(0)}}});
+  train_with(state, only<2>(adapters::Pmss<>{.rank = state.range(0)}, {}));
 }
 void loreft_r4(benchmark::State& state) {
-  train_with(state, Stack{At<site::residual, adapters::LoReft<4>>{.placement = {.positions = ends(7, 7)}}});
+  train_with(state, only<3>(adapters::LoReft<4>{}, {.positions = ends(7, 7)}));
+}
+
+/// The dry pass alone: what it costs to know every byte before the first step.
+void layout(benchmark::State& state) {
+  const train::Batch batch = real_batch(1);
+  Tuning tuned = attach(backend_in_use(), model_in_use(), only<1>(adapters::Lora<>{.rank = 8}, {}), 1);
+  Tuning* const bank[] = {&tuned};
+  models::LlamaRun<Model, Tuning> run;
+  for ([[maybe_unused]] auto _ : state) {
+    run.measure(backend_in_use(), model_in_use(), bank, batch.ragged, batch.labelled(), true);
+  }
+  state.counters["forecast_MB"] = static_cast<double>(run.arena().peak()) / 1e6;
+}
+
+/// A forward in which every sequence goes through another LoRA of a bank of four (1), or all through one (0).
+void forward_by_id(benchmark::State& state) {
+  train::Batch batch = real_batch(1);
+  std::vector<Tuning> adapters;
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    adapters.push_back(attach(backend_in_use(), model_in_use(), only<1>(adapters::Lora<>{.rank = 8}, {}), seed));
+  }
+  Tuning* const bank[] = {&adapters[0], &adapters[1], &adapters[2], &adapters[3]};
+  for (std::size_t i = 0; i < 4; ++i) {
+    batch.ragged.adapter[i] = state.range(0) == 1 ? static_cast<Index>(i) + 1 : 1;
+  }
+  models::LlamaRun<Model, Tuning> run;
+  for ([[maybe_unused]] auto _ : state) {
+    run.forward(backend_in_use(), model_in_use(), bank, batch.ragged, batch.tokens, batch.labelled());
+    benchmark::DoNotOptimize(run.loss(backend_in_use(), model_in_use(), batch.rows, batch.targets));
+  }
+  state.counters["tok/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * batch.ragged.tokens()), benchmark::Counter::kIsRate);
 }
 
 BENCHMARK(frozen)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
 BENCHMARK(lora_r8)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
 BENCHMARK(pmss)->Arg(32)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
 BENCHMARK(loreft_r4)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
+BENCHMARK(layout)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(forward_by_id)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
 
 }  // namespace

@@ -21,6 +21,7 @@ template <class B>
 concept has_segments = requires(const B& be, Index n, detail::BlockVisitor body) {
   be.for_each_block(n, body);
   { be.block_rows } -> std::convertible_to<Index>;
+  { be.rows_of_block(n) } -> std::convertible_to<Index>;
 };
 
 /// Keeps frozen matrices in a form of its own.

@@ -26,3 +26,15 @@ TEST_CASE("a segment visits every row once, in blocks of block_rows") {
     CHECK(visits(i, 0) == 1.0f);
   }
 }
+
+TEST_CASE("several blocks are an even number of nearly equal ones, whatever the number of lanes") {
+  const backends::Reference be;
+  CHECK(be.rows_of_block(1) == 128);
+  CHECK(be.rows_of_block(128) == 128);
+  CHECK(be.rows_of_block(892) == 112);  // 7 blocks of 128 would leave one of two lanes idle for the last
+  CHECK(be.rows_of_block(1024) == 128);
+  for (Index rows = 129; rows < 3000; rows += 7) {
+    CHECK(be.rows_of_block(rows) <= 128);
+    CHECK(be.rows_of_block(rows) % 16 == 0);
+  }
+}

@@ -35,12 +35,19 @@ struct Reference {
 
   // --- segments and tasks -----------------------------------------------------------------------------------------
 
-  /// Calls body(Block) for every run of block_rows rows. [whole]
+  /// Rows of the blocks that `rows` rows are cut into: at most block_rows, in an even number of blocks where there are
+  /// several, so that two lanes end together. A function of `rows` alone: no result depends on the number of lanes.
+  [[nodiscard]] Index rows_of_block(Index rows) const {
+    const Index blocks = ceil_div(rows, block_rows);
+    return blocks <= 1 ? block_rows : std::min(block_rows, round_up(ceil_div(rows, blocks + blocks % 2), 16));
+  }
+  /// Calls body(Block) for every block. [whole]
   template <class Body>
   void for_each_block(Index rows, const Body& body) const {
-    parallel_for(ceil_div(rows, block_rows), [&](Index task, Index lane) {
-      const Index begin = task * block_rows;
-      body(Block{begin, std::min(block_rows, rows - begin), lane, 0});
+    const Index size = rows_of_block(rows);
+    parallel_for(ceil_div(rows, size), [&](Index task, Index lane) {
+      const Index begin = task * size;
+      body(Block{begin, std::min(size, rows - begin), lane, 0});
     });
   }
 

@@ -48,7 +48,7 @@ class LlamaRun {
     }
     tokens_ = tokens;
     keep_ = options.keep;
-    grafts_.begin(bank, batch, be.block_rows, options.dropout);
+    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout);
     measure(be, model, batch, labelled);
     arena_.reserve();
     lay_out(be, model, batch, labelled);
@@ -175,7 +175,7 @@ class LlamaRun {
   void measure(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch, Index labelled,
                bool keep) {
     keep_ = keep;
-    grafts_.begin(bank, batch, be.block_rows, Random(0));
+    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), Random(0));
     measure(be, model, batch, labelled);
   }
 
