@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The four subcommands; each returns the exit code and throws graft::Error for whatever a user can mend.
+#pragma once
+
+#include "settings.hpp"
+
+namespace graft::program {
+
+inline constexpr int exit_success = 0;
+inline constexpr int exit_error = 2;
+inline constexpr int exit_interrupted = 130;
+
+int finetune(const FinetuneSettings& settings);
+int evaluate(const EvalSettings& settings);
+int generate(const GenerateSettings& settings);
+int inspect(const InspectSettings& settings);
+
+}  // namespace graft::program

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Engine: a model with its adapter in one precision on one backend, behind an interface without templates, so that a new
+// adapter rebuilds engine_*.cpp only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <graft/adapters/placement.hpp>
+#include <graft/models/checkpoint.hpp>
+#include <graft/train/batch.hpp>
+#include <graft/train/evaluate.hpp>
+#include <graft/train/generate.hpp>
+#include <graft/train/trainer.hpp>
+
+namespace graft::program {
+
+/// The adapter that a user asks for by name.
+struct AdapterRequest {
+  std::string name;                        // "lora"; empty: none
+  std::map<std::string, double> settings;  // by the names of for_each_setting, those that were given
+  Placement placement;
+};
+
+/// One kind of place that the adapter stands at, for the table at start-up.
+struct PlacementRow {
+  std::string site;   // "self_attn.q_proj", or "residual stream"
+  std::string shape;  // "576 x 576"
+  Index modules = 0;
+  Index trainable = 0;
+};
+
+struct AdapterSummary {
+  std::vector<PlacementRow> rows;
+  Index trainable = 0;
+  Layers layers;
+  Positions positions;  // all, where it is an adapter of linear maps
+  bool tied = true;
+};
+
+/// One line of the memory forecast.
+struct MemoryPart {
+  std::string name;
+  std::size_t bytes = 0;
+};
+
+/// What an adapter is saved as: PEFT's LoRA, our own folder, or PEFT's where it is a LoRA.
+enum class FolderFormat { by_adapter, peft, graft };
+
+enum class RateShape { constant, linear, cosine };
+
+/// How the parameters move.
+struct TrainingRequest {
+  std::string optimizer = "adamw";
+  double weight_decay = 0;
+  RateShape schedule = RateShape::linear;
+  Index warmup = 0;
+  double lowest_rate = 0;  // as a share of the rate, where the cosine ends
+  train::TrainerSettings settings;
+};
+
+/// Gets the logits of some rows.
+using LogitsVisitor = std::function<void(View<const float>)>;
+
+class Engine {
+ public:
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  virtual ~Engine() = default;
+
+  /// "fp32", and what multiplies: "oneDNN".
+  [[nodiscard]] virtual std::string precision() const = 0;
+  [[nodiscard]] virtual std::string backend() const = 0;
+
+  /// Makes the adapter's modules; called at most once, as is load_adapter.
+  virtual void attach(const AdapterRequest& request, std::uint64_t seed) = 0;
+  /// Attaches what a folder holds; returns what the user should know about it.
+  virtual std::vector<std::string> load_adapter(const std::string& folder) = 0;
+  /// `base` is what the file calls its model.
+  virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
+  [[nodiscard]] virtual AdapterSummary summary() = 0;
+
+  /// What a step on such a batch will take, largest parts by name.
+  [[nodiscard]] virtual std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) = 0;
+
+  virtual void begin_training(const TrainingRequest& request) = 0;
+  virtual train::StepReport step(std::span<const train::Batch> batches) = 0;
+
+  [[nodiscard]] virtual train::Evaluation evaluate(std::span<const train::Example> examples, Index batch_size,
+                                                   const LogitsVisitor& visit) = 0;
+  virtual std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt,
+                                             const train::GenerateOptions& options,
+                                             const std::function<bool(std::int32_t)>& on_token) = 0;
+};
+
+/// Reads the weights of the checkpoint.
+[[nodiscard]] std::unique_ptr<Engine> make_fp32_engine(const models::Checkpoint& checkpoint);
+[[nodiscard]] std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint);
+
+/// The names that AdapterRequest takes.
+inline constexpr std::string_view adapter_names[] = {"lora",     "rslora",   "pmss",     "loreft",
+                                                     "noreft",   "direft",   "nodireft", "direft-orthonormal",
+                                                     "consreft", "lobireft", "full"};
+
+}  // namespace graft::program

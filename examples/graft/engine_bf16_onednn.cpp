@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/backends/gemm/onednn.hpp>
+
+#include "engine_of.hpp"
+
+namespace graft::program {
+
+std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint) {
+  return std::make_unique<EngineOf<Mixed<bf16, float>, backends::Simd<backends::OneDnn>>>(checkpoint, "oneDNN");
+}
+
+}  // namespace graft::program

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// EngineOf: the one implementation of Engine. All adapters stand in one Stack; those that nobody asked for make no module.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <tuple>
+#include <utility>  // index_sequence
+
+#include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
+#include <graft/adapters/subspace.hpp>
+#include <graft/backends/simd.hpp>
+#include <graft/models/attach.hpp>
+#include <graft/models/fingerprint.hpp>
+#include <graft/models/open_adapter.hpp>
+#include <graft/models/peft_export.hpp>
+#include <graft/text/pcre2.hpp>
+
+#include "chosen.hpp"
+#include "engine.hpp"
+
+namespace graft::program {
+
+inline constexpr Sites reft_sites = site::attention | site::feed_forward | site::residual;
+
+/// Every adapter that the program has. A new one is a line here, a line in detail::request_names and a name in engine.hpp.
+using FrozenStack =
+    Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::RsLora<>>, At<site::linear, adapters::Pmss<>>,
+          At<reft_sites, adapters::LoReft<>>, At<reft_sites, adapters::NoReft<>>, At<reft_sites, adapters::DiReft<>>,
+          At<reft_sites, adapters::DiReftOrthonormal<>>, At<reft_sites, adapters::ConsReft<>>,
+          At<reft_sites, adapters::LobiReft<>>>;
+
+template <class StackType>
+struct WithFull;
+template <class... Ats>
+struct WithFull<Stack<Ats...>> {
+  using type = Stack<Ats..., At<site::everything & ~site::stream, adapters::Full>>;
+};
+
+namespace detail {
+
+/// The names of the parts of the stack, in its order.
+inline constexpr std::string_view request_names[][2] = {{"lora", "lora"},
+                                                        {"rslora", "rslora"},
+                                                        {"pmss", "pmss"},
+                                                        {"loreft", "loreft"},
+                                                        {"noreft", "noreft"},
+                                                        {"direft", "nodireft"},
+                                                        {"direft-orthonormal", "direft-orthonormal"},
+                                                        {"consreft", "consreft"},
+                                                        {"lobireft", "lobireft"},
+                                                        {"full", "full"}};
+
+/// Sets the recipe's settings; one that it does not have is train.434.
+template <class Recipe>
+void apply_settings(const AdapterRequest& request, Recipe& recipe) {
+  std::size_t applied = 0;
+  std::string known;
+  recipe.for_each_setting([&](const char* name, auto& value) {
+    known += (known.empty() ? "" : ", ") + std::string(name);
+    if (const auto given = request.settings.find(name); given != request.settings.end()) {
+      value = static_cast<std::remove_reference_t<decltype(value)>>(given->second);
+      ++applied;
+    }
+  });
+  if (applied == request.settings.size()) {
+    return;
+  }
+  for (const auto& [name, value] : request.settings) {
+    bool found = false;
+    recipe.for_each_setting([&](const char* own, auto&) { found = found || name == own; });
+    if (!found) {
+      fail("train.434", "the adapter \"" + request.name + "\" has no setting --" + name + ", expected " +
+                            (known.empty() ? "none" : "one of " + known));
+    }
+  }
+}
+
+}  // namespace detail
+
+template <precision P, class B>
+class EngineOf : public Engine {
+ public:
+  using Model = models::Llama<P, B>;
+  using C = typename P::Computed;
+  static constexpr bool trains_weights = std::same_as<typename P::Stored, C>;
+  using StackType = std::conditional_t<trains_weights, typename WithFull<FrozenStack>::type, FrozenStack>;
+  using AttachedType = Attached<C, StackType>;
+
+  EngineOf(const models::Checkpoint& checkpoint, std::string door)
+      : model_(Model::load(checkpoint)), base_(models::fingerprint_of(checkpoint)), door_(std::move(door)) {}
+
+  std::string precision() const override { return trains_weights ? "fp32" : "bf16"; }
+  std::string backend() const override { return door_; }
+
+  void attach(const AdapterRequest& request, std::uint64_t seed) override {
+    StackType stack;
+    bool found = false;
+    for_each_part(stack, [&](std::size_t i, auto& at) {
+      const auto& names = detail::request_names[i];
+      if (request.name != names[0] && request.name != names[1]) {
+        at.placement.sites = site::none;
+        return;
+      }
+      found = true;
+      detail::apply_settings(request, at.adapter);
+      at.placement = request.placement;
+    });
+    if (!found) {
+      fail("train.435", "the adapter \"" + request.name + "\" trains the weights themselves, which needs --dtype fp32");
+    }
+    attached_.emplace(graft::attach(be_, model_, stack, seed));
+  }
+
+  std::vector<std::string> load_adapter(const std::string& folder) override {
+    const models::AdapterFile file = models::open_adapter(folder, model_.layer_count(), &text::compile_pcre2);
+    attached_.emplace(models::load_adapter<StackType>(be_, model_, base_, file));
+    return file.warnings;
+  }
+  void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) override {
+    const bool is_lora =
+        !std::get<0>(attached_->parts).modules.empty() || !std::get<1>(attached_->parts).modules.empty();
+    if (format == FolderFormat::peft || (format == FolderFormat::by_adapter && is_lora)) {
+      models::write_peft_lora(folder, *attached_, model_, base);
+    } else {
+      models::save_adapter(folder, *attached_, base_, base);
+    }
+  }
+
+  AdapterSummary summary() override {
+    AdapterSummary summary;
+    if (!attached_) {
+      return summary;
+    }
+    attached_->for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
+      summary.layers = placement.layers;
+      summary.positions = placement.positions;
+      summary.tied = placement.tied;
+      const Place& place = grafted.place;
+      const std::string where = place.where == site::residual ? "residual stream" : std::string(site_name(place.where));
+      const std::string shape = std::to_string(place.outputs) + " x " + std::to_string(place.inputs);
+      Index count = 0;
+      grafted.module.for_each_parameter([&](const char*, Parameter<C>& p) { count += p.size(); });
+      auto row = std::find_if(summary.rows.begin(), summary.rows.end(),
+                              [&](const PlacementRow& r) { return r.site == where && r.shape == shape; });
+      if (row == summary.rows.end()) {
+        row = summary.rows.insert(row, {where, shape, 0, 0});
+      }
+      ++row->modules;
+      row->trainable += count;
+      summary.trainable += count;
+    });
+    return summary;
+  }
+
+  std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) override {
+    Run run;
+    run.measure(be_, model_, bank(), batch.ragged, batch.labelled(), true);
+    const auto adapter = static_cast<std::size_t>(summary().trainable) * sizeof(C);
+    const bool sgd = request.optimizer == "sgd";
+    std::vector<MemoryPart> parts = {
+        {"weights of the model",
+         static_cast<std::size_t>(models::parameter_count(model_.config)) * sizeof(typename P::Stored)},
+        {"adapter, gradients, optimizer", adapter * (sgd ? 2 : 4)},
+        {"activations of a batch", run.arena().peak()}};
+    for (const ArenaEntry& entry : run.arena().entries()) {
+      parts.push_back({"  " + std::string(entry.name), entry.bytes});
+    }
+    return parts;
+  }
+
+  void begin_training(const TrainingRequest& request) override {
+    ChosenOptimizer method;
+    method.is_sgd = request.optimizer == "sgd";
+    method.adamw.decay = request.weight_decay;
+    method.sgd.decay = request.weight_decay;
+    trainer_.emplace(be_, model_, *attached_, method,
+                     ChosenSchedule{request.schedule, request.warmup, request.lowest_rate}, request.settings);
+  }
+  train::StepReport step(std::span<const train::Batch> batches) override { return trainer_->step(batches); }
+
+  train::Evaluation evaluate(std::span<const train::Example> examples, Index batch_size,
+                             const LogitsVisitor& visit) override {
+    AttachedType* const adapter = attached_ ? &*attached_ : nullptr;
+    return visit ? train::evaluate(be_, model_, adapter, examples, batch_size, visit)
+                 : train::evaluate(be_, model_, adapter, examples, batch_size);
+  }
+
+  std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, const train::GenerateOptions& options,
+                                     const std::function<bool(std::int32_t)>& on_token) override {
+    return train::generate(be_, model_, attached_ ? &*attached_ : nullptr, prompt, options, on_token);
+  }
+
+ private:
+  using Run = models::LlamaRun<Model, AttachedType>;
+
+  template <class Visitor>
+  static void for_each_part(StackType& stack, Visitor&& visit) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (visit(I, std::get<I>(stack.parts)), ...);
+    }(std::make_index_sequence<std::tuple_size_v<decltype(stack.parts)>>{});
+  }
+  [[nodiscard]] std::span<AttachedType* const> bank() {
+    member_ = attached_ ? &*attached_ : nullptr;
+    return {&member_, member_ != nullptr ? std::size_t{1} : std::size_t{0}};
+  }
+
+  B be_;
+  Model model_;
+  models::Fingerprint base_;
+  std::string door_;
+  std::optional<AttachedType> attached_;
+  AttachedType* member_ = nullptr;
+  std::optional<train::Trainer<Model, AttachedType, ChosenOptimizer, ChosenSchedule>> trainer_;
+};
+
+}  // namespace graft::program

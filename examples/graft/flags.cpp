@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flags.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>  // replace
+#include <array>
+#include <cstdio>
+#include <string>
+#include <utility>  // pair
+#include <vector>
+
+#include <graft/base/require.hpp>
+#include <graft/io/nearest.hpp>
+#include <graft/version.hpp>
+
+#include "commands.hpp"
+
+namespace graft::program {
+
+namespace {
+
+/// Flags of one dash and many letters, which other programs have taught people to type.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> long_shorts = {
+    {{"-sw", "--share-weights"}, {"-wd", "--weight-decay"}, {"-type", "--adapter"}}};
+
+void add_model_flags(CLI::App& app, ModelSettings& model) {
+  app.add_option("-m,--model,--model-dir,--base", model.model, "Hugging Face folder, .gguf file or llama2.c .bin file")
+      ->type_name("PATH");
+  app.add_option("--tokenizer", model.tokenizer, "tokenizer.json, .gguf or llama2.c .bin (default: the model's own)")
+      ->type_name("PATH");
+  app.add_option("--chat-template", model.chat_template,
+                 "auto (the checkpoint's own), none, or chatml, smollm2, qwen2, llama2, llama3, mistral, gemma, "
+                 "zephyr, plain")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--dtype", model.dtype, "auto, fp32 or bf16 (auto: bf16 where the processor multiplies it)")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  app.add_option("-t,--threads", model.threads, "threads (default: all cores)")->type_name("N");
+}
+
+void add_data_flags(CLI::App& app, DataSettings& data) {
+  app.add_option("-f,--data,--file,--train-file,--data-dir,--jsonl-train", data.data,
+                 "JSONL or JSON list of {prompt, completion}, {instruction, input, output}, {messages}, {question, "
+                 "answer}, {text} or {input_ids, labels}")
+      ->type_name("FILE");
+  app.add_option("-c,--max-seq-len,--seq-len,--max-seq-length,--sequence-len", data.max_seq_len,
+                 "longer examples are cut here, and counted")
+      ->type_name("TOKENS");
+  app.add_option("--train-on", data.train_on, "completion (answers only) or all tokens")
+      ->type_name("WHAT")
+      ->capture_default_str();
+  app.add_flag_callback(
+      "--mask-prompt,--assistant-loss-only,--train-on-completions", [&data] { data.train_on = "completion"; },
+      "the same as --train-on completion");
+  app.add_flag("--no-eos", data.no_eos, "do not end texts and untemplated answers with EOS");
+  app.add_option("-b,--batch-size,--micro-batch-size", data.batch_size, "examples in a batch")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
+  app.add_option("-a,--adapter,--tuner-type,--fine-tune-type", s.adapter,
+                 "lora, rslora, pmss, loreft, noreft, direft, direft-orthonormal, consreft, lobireft or full")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("-r,--rank,--lora-rank,--lora_r,--reft-rank", s.rank, "rank (LoRA 8, PMSS 64, ReFT 4)")
+      ->type_name("N");
+  app.add_option("--alpha,--lora-alpha,--lora_alpha", s.alpha, "LoRA 16: scale alpha/rank; PMSS twice the rank")
+      ->type_name("X");
+  app.add_option("--dropout,--lora-dropout,--lora_dropout", s.dropout, "dropout of the adapter (0)")->type_name("P");
+  app.add_option("--columns", s.columns, "PMSS: columns c of the skeleton (default: the rank)")->type_name("N");
+  app.add_option("--rows", s.rows, "PMSS: rows r of the skeleton (default: the rank)")->type_name("N");
+  app.add_flag("--clamp-rank", s.clamp, "PMSS: lower the rank where a matrix is smaller");
+  app.add_option("--target,--target-modules,--lora-modules", s.target,
+                 "q_proj,v_proj,... or all-linear; ReFT: residual, attention, mlp")
+      ->type_name("NAMES");
+  app.add_option("-l,--layers,--reft-layers", s.layers, "all, 8;19 or 4-11")->type_name("LIST")->capture_default_str();
+  app.add_option("--num-layers", s.last_layers, "the last N layers")->type_name("N");
+  app.add_option("-p,--positions,--position", s.positions, "ReFT: f7+l7 (first and last of the prompt) or all")
+      ->type_name("P");
+  app.add_flag("--share-weights,--tied", s.share_weights, "ReFT: one edit for first and last positions");
+  app.add_option("--init-adapter,--resume-adapter-file", s.init_adapter, "start from this adapter's numbers")
+      ->type_name("DIR");
+}
+
+void add_training_flags(CLI::App& app, FinetuneSettings& s) {
+  app.add_option("--valid,--eval-file", s.valid, "evaluated after every epoch")->type_name("FILE");
+  app.add_option("--val-split,--val_set_size", s.val_split, "hold out a share (0.1) or a number (200) of the records")
+      ->type_name("X");
+  app.add_option("--lr,--learning-rate", s.lr, "learning rate (LoRA 2e-4, PMSS 1e-4, ReFT 2e-4, full 2e-5)")
+      ->type_name("X");
+  app.add_option("--schedule,--lr-scheduler", s.schedule, "constant, linear or cosine")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--warmup,--warmup-ratio,--warmup-steps", s.warmup, "a share (0.1) or a number (100) of the steps")
+      ->type_name("X");
+  app.add_option("--lr-min", s.lr_min, "where the cosine ends")->type_name("X");
+  app.add_option("--optimizer", s.optimizer, "adamw or sgd")->type_name("NAME")->capture_default_str();
+  app.add_option("--weight-decay", s.weight_decay, "decoupled weight decay (0)")->type_name("X");
+  app.add_option("--clip,--grad-clip,--max-grad-norm", s.clip, "largest norm of the gradient; 0: no limit")
+      ->type_name("X")
+      ->capture_default_str();
+  app.add_option("--grad-accum,--gradient-accumulation-steps", s.grad_accum, "batches in a step")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("-e,--epochs,--num-epochs", s.epochs, "passes over the data")->type_name("X")->capture_default_str();
+  app.add_option("--steps,--iters,--max-steps", s.steps, "steps, whatever --epochs says")->type_name("N");
+  app.add_option("--seed", s.seed, "of starts, order and dropout")->type_name("N")->capture_default_str();
+  app.add_flag("--no-shuffle", s.no_shuffle, "keep the order of the file");
+  app.add_option("--eval-every,--steps-per-eval", s.eval_every, "evaluate every N steps, too")->type_name("N");
+  app.add_option("--save-every,--save-steps", s.save_every, "keep the adapter of every N-th step in DIR/step-N")
+      ->type_name("N");
+  app.add_option("--report-every,--steps-per-report", s.report_every, "a progress line every N steps")->type_name("N");
+  app.add_option("-o,--out,--output-dir,--adapter-path,--output-adapter", s.out,
+                 "folder for the adapter, log.jsonl, run.json and loss.svg")
+      ->type_name("DIR");
+  app.add_option("--format", s.format, "of the adapter: peft, graft, or auto (peft for LoRA, which PEFT then loads)")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_flag("--overwrite", s.overwrite, "replace the run that the folder holds");
+  app.add_flag("--dry-run", s.dry_run, "check everything, say what would happen, write nothing");
+  app.add_flag("--json", s.json, "the result as one JSON object on stdout");
+}
+
+[[noreturn]] void refuse(const std::string& what) {
+  fail("train.430", what, "command line");
+}
+
+/// The flag of `app` that the unknown one was most likely meant to be.
+std::string nearest_flag(const CLI::App& app, const std::string& unknown) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  return io::nearest_name(unknown.substr(0, unknown.find('=')), names, [](const std::string& name) { return name; });
+}
+
+void require_given(const std::string& value, const char* flag, const char* what) {
+  if (value.empty()) {
+    refuse(std::string(flag) + " is missing: expected " + what + " (graft --help)");
+  }
+}
+
+}  // namespace
+
+int run_command_line(int count, const char* const* arguments) {
+  CLI::App app("Finetunes LLaMA-style models with small adapters: LoRA, PMSS, LoReFT and kin.", "graft");
+  app.set_version_flag("--version", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) +
+                                        "." + std::to_string(GRAFT_VERSION_PATCH));
+  app.require_subcommand(0, 1);
+  app.allow_extras();
+
+  FinetuneSettings tuning;
+  CLI::App& finetune_app = *app.add_subcommand("finetune", "train an adapter on a model");
+  add_model_flags(finetune_app, tuning.model);
+  add_data_flags(finetune_app, tuning.data);
+  add_adapter_flags(finetune_app, tuning);
+  add_training_flags(finetune_app, tuning);
+  finetune_app.footer(
+      "Example:\n  graft finetune --model SmolLM2-135M-Instruct.Q4_1.gguf --data train.jsonl --valid valid.jsonl \\\n"
+      "    --adapter pmss --rank 64 --lr 1e-4 --epochs 1 --batch-size 16 --out run/\n"
+      "Ctrl-C finishes the step, saves, and exits with 130.");
+
+  EvalSettings evaluation;
+  CLI::App& eval_app = *app.add_subcommand("eval", "loss, perplexity and accuracy on a data file");
+  add_model_flags(eval_app, evaluation.model);
+  add_data_flags(eval_app, evaluation.data);
+  eval_app.add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter, "a folder that finetune wrote")
+      ->type_name("DIR");
+  eval_app.add_option("--logits", evaluation.logits, "write the logits of every token, tokens x vocabulary")
+      ->type_name("OUT.npy");
+  eval_app.add_flag("--json", evaluation.json, "one JSON object on stdout");
+  eval_app.footer(
+      "Example:\n  graft eval --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter run/ --data test.jsonl --json");
+
+  GenerateSettings generation;
+  CLI::App& generate_app = *app.add_subcommand("generate", "continue a text or answer a question");
+  add_model_flags(generate_app, generation.model);
+  generate_app.add_option("-a,--adapter,--adapter-path,--lora", generation.adapter, "a folder that finetune wrote")
+      ->type_name("DIR");
+  generate_app.add_option("-p,--prompt", generation.prompt, "text to continue, as it stands")->type_name("TEXT");
+  generate_app.add_option("--chat", generation.chat, "question to answer, through the chat template")
+      ->type_name("TEXT");
+  generate_app.add_option("--system", generation.system, "system turn before --chat")->type_name("TEXT");
+  generate_app.add_option("-n,--max-tokens", generation.max_tokens, "tokens at most")
+      ->type_name("N")
+      ->capture_default_str();
+  generate_app.add_option("--temperature,--temp", generation.temperature, "0 takes the likeliest token")
+      ->type_name("X")
+      ->capture_default_str();
+  generate_app.add_option("--top-p", generation.top_p, "draw from the likeliest tokens of this mass")
+      ->type_name("P")
+      ->capture_default_str();
+  generate_app.add_option("--seed", generation.seed, "of the draws")->type_name("N")->capture_default_str();
+  generate_app.add_flag("--json", generation.json, "one JSON object on stdout: text, ids");
+  generate_app.footer(
+      "Example:\n  graft generate --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter run/ --chat \"Why is the sky "
+      "blue?\"");
+
+  InspectSettings inspection;
+  CLI::App& inspect_app = *app.add_subcommand("inspect", "what a model, an adapter or a safetensors file holds");
+  inspect_app.add_option("path", inspection.path, "file or folder")->type_name("PATH");
+  inspect_app.add_flag("--json", inspection.json, "one JSON object on stdout");
+  inspect_app.footer("Example:\n  graft inspect SmolLM2-135M-Instruct.Q4_1.gguf");
+
+  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app}) {
+    sub->allow_extras();
+  }
+  app.footer(
+      "Example:\n  graft finetune --model model.gguf --data train.jsonl --adapter lora --out run/\n"
+      "Each subcommand explains itself: graft finetune --help. Errors exit with 2.");
+
+  std::vector<std::string> words;
+  for (int i = count - 1; i > 0; --i) {  // CLI11 takes them in reverse order
+    std::string word = arguments[i];
+    for (const auto& [from, to] : long_shorts) {
+      word = word == from ? std::string(to) : word;
+    }
+    words.push_back(std::move(word));
+  }
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      return app.exit(error);
+    }
+    std::string message = error.what();
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    refuse(message);
+  }
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) {
+    const auto left = app.remaining();
+    const std::vector<std::string> names = {"finetune", "eval", "generate", "inspect"};
+    if (left.empty()) {
+      std::fputs(app.help().c_str(), stderr);
+      return exit_error;
+    }
+    refuse("unknown subcommand \"" + left.front() + "\"; did you mean \"" +
+           io::nearest_name(left.front(), names, [](const std::string& name) { return name; }) + "\"?");
+  }
+  for (const std::string& left : app.remaining(true)) {
+    refuse(left.starts_with('-')
+               ? "unknown flag " + left + "; did you mean " + nearest_flag(*chosen.front(), left) + "?"
+               : "unexpected word \"" + left + "\"");
+  }
+  if (chosen.front() == &inspect_app) {
+    require_given(inspection.path, "PATH", "a file or folder to look into");
+    return inspect(inspection);
+  }
+  const char* const model_what = "a Hugging Face folder, a .gguf file or a llama2.c .bin file";
+  if (chosen.front() == &finetune_app) {
+    require_given(tuning.model.model, "--model", model_what);
+    require_given(tuning.data.data, "--data", "a JSONL file to train on");
+    require_given(tuning.out, "--out", "a folder for the adapter");
+    return finetune(tuning);
+  }
+  if (chosen.front() == &eval_app) {
+    require_given(evaluation.model.model, "--model", model_what);
+    require_given(evaluation.data.data, "--data", "a JSONL file to evaluate on");
+    return evaluate(evaluation);
+  }
+  require_given(generation.model.model, "--model", model_what);
+  return generate(generation);
+}
+
+}  // namespace graft::program

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <graft/backends/simd/level.hpp>
+#include <graft/core/parallel.hpp>
+
+namespace graft::program {
+
+namespace {
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) {
+      return line.substr(colon + 2);
+    }
+  }
+  return "unknown";
+}
+
+std::string instruction_set() {
+  switch (backends::best_isa()) {
+    case backends::Isa::avx512:
+      return "AVX-512";
+    case backends::Isa::avx2:
+      return "AVX2";
+    default:
+      return "baseline";
+  }
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return std::string("clang ") + __clang_version__;
+#else
+  return std::string("gcc ") + __VERSION__;
+#endif
+}
+
+}  // namespace
+
+io::Json machine_json() {
+  return {{"processor", processor_name()},
+          {"cores", ::sysconf(_SC_NPROCESSORS_ONLN)},
+          {"threads", lane_count()},
+          {"instruction_set", instruction_set()},
+          {"memory_bytes", ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE)},
+          {"compiler", compiler()}};
+}
+
+std::size_t peak_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+double process_seconds() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 2));  // the name in brackets may hold anything
+  std::string field;
+  for (int i = 3; i <= 22; ++i) {  // field 22: start after boot, in ticks
+    fields >> field;
+  }
+  double uptime = 0;
+  std::ifstream("/proc/uptime") >> uptime;
+  return uptime - std::stod(field) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+}  // namespace graft::program

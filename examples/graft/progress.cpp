@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "progress.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "words.hpp"
+
+namespace graft::program {
+
+Progress::Progress(Index total, Index every) : total_(total), every_(every), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+std::string Progress::describe(const train::StepReport& report) const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+  const double each = seconds / static_cast<double>(report.step);
+  return "step " + std::to_string(report.step) + "/" + std::to_string(total_) + "  loss " + fixed(report.loss, 4) +
+         "  rate " + significant(report.rate, 3) + "  " +
+         with_commas(static_cast<Index>(static_cast<double>(tokens_) / seconds)) + " tokens/s  " +
+         duration_text(each * static_cast<double>(total_ - report.step)) + " left";
+}
+
+void Progress::step(const train::StepReport& report) {
+  tokens_ += report.tokens;
+  const auto now = Clock::now();
+  const std::chrono::duration<double> silent = now - shown_;
+  const bool ends = report.step == 1 || report.step == total_;
+  if (terminal_ && (ends || silent.count() > 0.1)) {
+    std::fprintf(stderr, "\r\x1b[K%s", describe(report).c_str());
+    live_ = true;
+    shown_ = now;
+  } else if (!terminal_ && (ends || (every_ > 0 ? report.step % every_ == 0 : silent.count() > 10))) {
+    std::fprintf(stderr, "%s\n", describe(report).c_str());
+    shown_ = now;
+  }
+  if (terminal_ && every_ > 0 && report.step % every_ == 0) {
+    line(describe(report));
+  }
+}
+
+void Progress::line(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", live_ ? "\r\x1b[K" : "", text.c_str());
+  live_ = false;
+}
+
+}  // namespace graft::program

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run_folder.hpp"
+
+#include <cerrno>
+#include <cstring>  // strerror
+#include <filesystem>
+#include <system_error>  // error_code
+
+#include <graft/io/atomic_file.hpp>
+#include <graft/io/path.hpp>
+
+namespace graft::program {
+
+RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) {
+  if (io::exists(path_) && !io::is_directory(path_)) {
+    fail("train.437", "--out names a file, expected a folder or a name that is free", path_);
+  }
+  for (const char* taken : {"run.json", "log.jsonl", "adapter_config.json", "config.json"}) {
+    if (!overwrite && io::exists(io::join(path_, taken))) {
+      fail("train.437", "the folder already holds " + std::string(taken) + "; choose another --out, or add --overwrite",
+           path_);
+    }
+  }
+}
+
+void RunFolder::create() {
+  std::error_code error;
+  std::filesystem::create_directories(path_, error);
+  if (error) {
+    fail("io.202", "cannot make the folder: " + error.message(), path_);
+  }
+  log_.reset(std::fopen(path("log.jsonl").c_str(), "w"));
+  if (!log_) {
+    fail("io.202", std::string("cannot create the file: ") + std::strerror(errno), path("log.jsonl"));
+  }
+}
+
+void RunFolder::log(const io::Json& record) {
+  std::fputs((record.dump() + "\n").c_str(), log_.get());
+  if (std::fflush(log_.get()) != 0) {
+    fail("io.202", std::string("cannot write the file: ") + std::strerror(errno), path("log.jsonl"));
+  }
+}
+
+void RunFolder::write(const std::string& name, const std::string& text) const {
+  io::write_text(path(name), text);
+}
+
+std::string RunFolder::path(const std::string& name) const {
+  return name.empty() ? path_ : io::join(path_, name);
+}
+
+}  // namespace graft::program

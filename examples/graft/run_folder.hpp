@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunFolder: the folder that a finetuning run fills: log.jsonl as it goes, the adapter, run.json and loss.svg at the end.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include <graft/io/json.hpp>
+
+namespace graft::program {
+
+class RunFolder {
+ public:
+  /// Refuses a name that is taken: a file, or a folder with another run in it unless `overwrite` (train.437). Nothing is
+  /// written yet.
+  RunFolder(std::string path, bool overwrite);
+
+  /// Makes the folder and opens the log.
+  void create();
+  /// Appends a record to log.jsonl; it is on its way to the disk when this returns.
+  void log(const io::Json& record);
+  /// Writes a file under its final name, whole.
+  void write(const std::string& name, const std::string& text) const;
+  /// The path of something in the folder, or of the folder itself.
+  [[nodiscard]] std::string path(const std::string& name = "") const;
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> log_;
+};
+
+}  // namespace graft::program

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Session: an open model with what belongs to it, which finetune, eval and generate begin with.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <graft/models/checkpoint.hpp>
+#include <graft/text/chat_template.hpp>
+#include <graft/text/tokenizer.hpp>
+#include <graft/train/dataset.hpp>
+
+#include "engine.hpp"
+#include "settings.hpp"
+
+namespace graft::program {
+
+class Session {
+ public:
+  /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them. `trains_weights` keeps --dtype
+  /// auto away from bf16.
+  explicit Session(const ModelSettings& settings, bool trains_weights = false);
+
+  [[nodiscard]] const models::Checkpoint& checkpoint() const { return checkpoint_; }
+  [[nodiscard]] const models::LlamaConfig& config() const { return checkpoint_.config; }
+  [[nodiscard]] Engine& engine() { return *engine_; }
+  /// Puts the adapter of a folder on the model; warnings about it go to stderr.
+  void load_adapter(const std::string& folder);
+
+  /// The tokenizer, or train.424 where the model has none.
+  [[nodiscard]] const text::Tokenizer& tokenizer() const;
+  /// The template that conversations go through; null where the model has none of its own and none was asked for. One
+  /// that is not known is text.340.
+  [[nodiscard]] const text::ChatTemplate* chat() const;
+  /// The ids that end an answer.
+  [[nodiscard]] std::vector<std::int32_t> stop_ids() const;
+  /// The examples of a file, cut at `longest` tokens.
+  [[nodiscard]] train::Dataset load(const DataSettings& data, const std::string& path, Index longest,
+                                    bool keep_unlabelled = false) const;
+
+ private:
+  models::Checkpoint checkpoint_;
+  std::unique_ptr<Engine> engine_;
+  std::optional<text::Tokenizer> tokenizer_;
+  std::optional<text::ChatTemplate> chat_;
+  std::optional<Error> chat_error_;
+};
+
+/// "fp32" or "bf16": what --dtype means on this processor.
+[[nodiscard]] std::string resolve_dtype(const std::string& dtype, bool trains_weights);
+
+}  // namespace graft::program

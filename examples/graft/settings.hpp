@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the flags of each subcommand say, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <graft/base/index.hpp>
+
+namespace graft::program {
+
+struct ModelSettings {
+  std::string model;
+  std::string tokenizer;               // empty: the model's own
+  std::string chat_template = "auto";  // or "none", or a name
+  std::string dtype = "auto";
+  Index threads = 0;  // 0: all cores
+};
+
+struct DataSettings {
+  std::string data;
+  Index max_seq_len = 0;  // 0: a default that depends on the subcommand
+  std::string train_on = "completion";
+  bool no_eos = false;
+  Index batch_size = 8;
+};
+
+struct FinetuneSettings {
+  ModelSettings model;
+  DataSettings data;
+  std::string valid;
+  double val_split = 0;  // below 1 a share of the records, from 1 on a number of them
+
+  std::string adapter = "lora";
+  std::optional<Index> rank;
+  std::optional<double> alpha;
+  std::optional<double> dropout;
+  std::optional<Index> columns;  // PMSS
+  std::optional<Index> rows;
+  bool clamp = false;
+  std::string target;
+  std::string layers = "all";
+  Index last_layers = 0;  // 0: --layers decides
+  std::string positions;
+  bool share_weights = false;
+  std::string init_adapter;
+
+  std::optional<double> lr;
+  std::string schedule = "linear";
+  double warmup = 0;  // below 1 a share of the steps, from 1 on a number of them
+  double lr_min = 0;
+  std::string optimizer = "adamw";
+  double weight_decay = 0;
+  double clip = 1;
+  Index grad_accum = 1;
+  double epochs = 1;
+  Index steps = 0;  // 0: --epochs decides
+  std::uint64_t seed = 0;
+  bool no_shuffle = false;
+
+  std::string out;
+  std::string format = "auto";
+  bool overwrite = false;
+  Index eval_every = 0;
+  Index save_every = 0;
+  Index report_every = 0;
+  bool dry_run = false;
+  bool json = false;
+};
+
+struct EvalSettings {
+  ModelSettings model;
+  DataSettings data;
+  std::string adapter;
+  std::string logits;
+  bool json = false;
+};
+
+struct GenerateSettings {
+  ModelSettings model;
+  std::string adapter;
+  std::optional<std::string> prompt;
+  std::optional<std::string> chat;
+  std::string system;
+  Index max_tokens = 128;
+  double temperature = 0;
+  double top_p = 1;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+struct InspectSettings {
+  std::string path;
+  bool json = false;
+};
+
+}  // namespace graft::program

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dataset: the examples of a data file, with a count of every record that was cut or left out.
+//
+// A conversation is rendered by the chat template and trained on what the assistant says; without a template a prompt is
+// followed by its completion as they stand. The token that ends an answer is trained, nothing after it is kept.
+#pragma once
+
+#include <algorithm>  // min, mismatch
+#include <cstdint>
+#include <string>
+#include <utility>  // move
+#include <vector>
+
+#include <graft/base/require.hpp>
+#include <graft/core/parallel.hpp>
+#include <graft/io/jsonl.hpp>
+#include <graft/text/tokenizer.hpp>
+#include <graft/train/record.hpp>
+
+namespace graft::train {
+
+/// How records become examples. Tokenizer and template outlive the call; without a tokenizer only ids are data.
+struct DatasetOptions {
+  const text::Tokenizer* tokenizer = nullptr;
+  const text::ChatTemplate* chat = nullptr;  // null: prompt and completion as they stand
+  Index vocab = 0;                           // ids at or above it are train.423; 0 = not checked
+  Index longest = 0;                         // tokens that an example may have; 0 = any number
+  bool train_on_all = false;                 // prompts and other turns too
+  bool close = true;                         // a text, or an answer without a template, ends with EOS
+  bool keep_unlabelled = false;              // evaluation shows the logits of every record
+};
+
+struct Dataset {
+  std::vector<Example> examples;
+  std::string keys;  // of the first record
+  Index records = 0;
+  Index cut = 0;        // longer than allowed; their ends were lost
+  Index too_long = 0;   // left out: the prompt alone fills the window
+  Index untrained = 0;  // left out: no token of it is trained
+  Index dialogues = 0;  // records that a chat template has a say in
+  Index tokens = 0;
+  Index labelled = 0;
+};
+
+/// What the tokenizer puts before a text.
+[[nodiscard]] inline std::vector<std::int32_t> opening(const text::Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ids = tokenizer.encode("", true);
+  const auto eos = tokenizer.eos();
+  if (eos && !ids.empty() && ids.back() == *eos && (ids.size() > 1 || tokenizer.bos() != eos)) {
+    ids.pop_back();
+  }
+  return ids;
+}
+
+namespace detail {
+
+/// How many tokens of `ids`, an encoding of all of `text`, stand before byte `end`; where a token straddles it, those
+/// that an encoding of the beginning alone has in common with it.
+[[nodiscard]] inline std::size_t tokens_before(const text::Tokenizer& tokenizer, std::string_view text, Index end,
+                                               const std::vector<std::int32_t>& ids) {
+  if (end == static_cast<Index>(text.size())) {
+    return ids.size();
+  }
+  const auto head = tokenizer.encode(text.substr(0, static_cast<std::size_t>(end)), false);
+  return static_cast<std::size_t>(std::mismatch(head.begin(), head.end(), ids.begin(), ids.end()).second - ids.begin());
+}
+
+/// Ids of a text whose byte ranges `trained` carry labels.
+[[nodiscard]] inline Example example_of(const text::Tokenizer& tokenizer, const text::Rendered& rendered,
+                                        std::vector<std::int32_t> before, std::vector<std::int32_t> after) {
+  const std::vector<std::int32_t> ids = tokenizer.encode(rendered.text, false);
+  Example example;
+  example.ids = std::move(before);
+  const std::size_t offset = example.ids.size();
+  example.ids.insert(example.ids.end(), ids.begin(), ids.end());
+  example.ids.insert(example.ids.end(), after.begin(), after.end());
+  example.labels.assign(example.ids.size(), ignored);
+  for (const auto& [begin, end] : rendered.trained) {
+    const std::size_t first = begin == 0 ? 0 : offset + tokens_before(tokenizer, rendered.text, begin, ids);
+    const bool closes = end == static_cast<Index>(rendered.text.size());
+    const std::size_t last = closes ? example.ids.size() : offset + tokens_before(tokenizer, rendered.text, end, ids);
+    for (std::size_t t = first; t < last; ++t) {
+      example.labels[t] = example.ids[t];
+    }
+  }
+  return example;
+}
+
+[[nodiscard]] inline Example example_of(const Record& record, const DatasetOptions& options, const std::string& where) {
+  if (!record.ids.empty() || record.keys == "input_ids") {
+    return {record.ids, record.labels, 0};
+  }
+  if (options.tokenizer == nullptr) {
+    fail("train.424", "the record is text, but the model has no tokenizer to read it with (name one with --tokenizer)",
+         where);
+  }
+  const text::Tokenizer& tokenizer = *options.tokenizer;
+  const bool pair = !record.prompt.empty() || !record.completion.empty();
+  if (record.messages.empty() || (options.chat == nullptr && pair)) {
+    const auto split = static_cast<Index>(record.prompt.size());
+    const text::Rendered whole{record.prompt + record.completion,
+                               {{split, split + static_cast<Index>(record.completion.size())}}};
+    const bool ends = options.close && tokenizer.eos().has_value();
+    return example_of(tokenizer, whole, opening(tokenizer),
+                      ends ? std::vector<std::int32_t>{*tokenizer.eos()} : std::vector<std::int32_t>{});
+  }
+  const text::ChatTemplate plain(text::ChatStyle::plain, "", "",
+                                 tokenizer.eos() ? std::string(tokenizer.token(*tokenizer.eos())) : std::string());
+  text::Rendered rendered = (options.chat != nullptr ? *options.chat : plain).render(record.messages, false);
+  if (!rendered.trained.empty()) {
+    rendered.text.resize(static_cast<std::size_t>(rendered.trained.back().second));  // what follows predicts nothing
+  }
+  return example_of(tokenizer, rendered, options.chat != nullptr ? std::vector<std::int32_t>{} : opening(tokenizer),
+                    {});
+}
+
+/// Checks ids and prompt length, and finds the prompt where the record does not give it.
+inline void complete(Example& example, const Record& record, const DatasetOptions& options, const std::string& where) {
+  const auto outside = [&](std::int32_t id) { return id < 0 || (options.vocab > 0 && id >= options.vocab); };
+  for (std::size_t t = 0; t < example.ids.size(); ++t) {
+    const std::int32_t label = example.labels[t];
+    if (outside(example.ids[t]) || (label != ignored && outside(label))) {
+      fail("train.423",
+           "token " + std::to_string(t) + " of the record has id " + std::to_string(example.ids[t]) + " and label " +
+               std::to_string(label) + ", expected ids of the vocabulary of " + std::to_string(options.vocab) +
+               " (a label may be -100)",
+           where);
+    }
+  }
+  if (options.train_on_all) {
+    example.labels = example.ids;
+  }
+  const auto length = static_cast<Index>(example.ids.size());
+  while (example.prompt < length && example.labels[static_cast<std::size_t>(example.prompt)] == ignored) {
+    ++example.prompt;
+  }
+  if (record.prompt_length) {
+    example.prompt = *record.prompt_length;
+    if (example.prompt < 0 || example.prompt > length) {
+      fail("train.425",
+           "key \"prompt_length\" is " + std::to_string(example.prompt) + ", expected 0 to " + std::to_string(length),
+           where);
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Reads a JSONL file or a JSON list. No record at all is train.426, no record that can be used train.427.
+[[nodiscard]] inline Dataset load_dataset(const std::string& path, const DatasetOptions& options) {
+  std::vector<Record> records;
+  std::vector<Index> lines;
+  io::for_each_record(path, [&](const io::Json& json, Index line) {
+    records.push_back(read_record(json, path + ":" + std::to_string(line)));
+    lines.push_back(line);
+  });
+  if (records.empty()) {
+    fail("train.426", "the file holds no record, expected one JSON object a line or a JSON list of them", path);
+  }
+  std::vector<Example> all(records.size());
+  constexpr Index chunk = 16;
+  const auto count = static_cast<Index>(records.size());
+  parallel_for(ceil_div(count, chunk), [&](Index task, Index) {
+    for (Index i = task * chunk; i < std::min(count, (task + 1) * chunk); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const std::string where = path + ":" + std::to_string(lines[at]);
+      all[at] = detail::example_of(records[at], options, where);
+      detail::complete(all[at], records[at], options, where);
+    }
+  });
+  Dataset data;
+  data.keys = records.front().keys;
+  data.records = count;
+  for (const Record& record : records) {
+    data.dialogues += record.messages.empty() ? 0 : 1;
+  }
+  for (Example& example : all) {
+    const bool long_one = options.longest > 0 && static_cast<Index>(example.ids.size()) > options.longest;
+    const bool had_labels = example.labelled() > 0;
+    if (long_one) {
+      example.ids.resize(static_cast<std::size_t>(options.longest));
+      example.labels.resize(static_cast<std::size_t>(options.longest));
+      example.prompt = std::min(example.prompt, options.longest);
+    }
+    if (example.ids.empty() || (example.labelled() == 0 && !options.keep_unlabelled)) {
+      ++(long_one && had_labels ? data.too_long : data.untrained);
+      continue;
+    }
+    data.cut += long_one ? 1 : 0;
+    data.tokens += static_cast<Index>(example.ids.size());
+    data.labelled += example.labelled();
+    data.examples.push_back(std::move(example));
+  }
+  if (data.examples.empty()) {
+    fail("train.427",
+         "none of the " + std::to_string(data.records) + " records can be used: in " + std::to_string(data.too_long) +
+             " the prompt alone fills the " + std::to_string(options.longest) + " tokens of --max-seq-len, in " +
+             std::to_string(data.untrained) + " no token is trained",
+         path);
+  }
+  return data;
+}
+
+}  // namespace graft::train

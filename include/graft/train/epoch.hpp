@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// epoch_order: the order in which an epoch visits the examples, a function of seed and epoch alone.
+// Fisher and Yates, in Durstenfeld's form: for i = n - 1 .. 1 swap place i with a place drawn from 0 .. i.
+#pragma once
+
+#include <utility>  // swap
+#include <vector>
+
+#include <graft/base/index.hpp>
+#include <graft/core/random.hpp>
+
+namespace graft::train {
+
+/// 0 .. count - 1, every order equally likely; each stream of `random` gives another.
+[[nodiscard]] inline std::vector<Index> epoch_order(Index count, Random random) {
+  std::vector<Index> order;
+  for (Index i = 0; i < count; ++i) {
+    order.push_back(i);
+  }
+  for (Index i = count - 1; i > 0; --i) {
+    const auto drawn = random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i) + 1);
+    std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(drawn)]);
+  }
+  return order;
+}
+
+}  // namespace graft::train

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// evaluate: mean negative log-likelihood, perplexity and accuracy over the labelled tokens of some examples.
+#pragma once
+
+#include <algorithm>  // max_element, min
+#include <cmath>      // exp
+#include <span>
+#include <vector>
+
+#include <graft/models/llama_run.hpp>
+#include <graft/train/batch.hpp>
+
+namespace graft::train {
+
+/// Sums over labelled tokens, and what they come to.
+struct Evaluation {
+  double nll = 0;
+  Index tokens = 0;
+  Index right = 0;  // the label has the largest logit
+
+  [[nodiscard]] double loss() const { return tokens > 0 ? nll / static_cast<double>(tokens) : 0; }
+  [[nodiscard]] double perplexity() const { return std::exp(loss()); }
+  [[nodiscard]] double accuracy() const {
+    return tokens > 0 ? static_cast<double>(right) / static_cast<double>(tokens) : 0;
+  }
+};
+
+/// Rows whose logits are wanted, and the label of each (`ignored` where there is none).
+struct WantedRows {
+  std::vector<Index> rows;
+  std::vector<std::int32_t> labels;
+};
+
+/// The labelled rows of a batch, or all of them.
+[[nodiscard]] inline WantedRows wanted_rows(const Batch& batch, bool all) {
+  if (!all) {
+    return {batch.rows, batch.targets};
+  }
+  WantedRows wanted;
+  std::size_t next = 0;
+  for (Index row = 0; row < batch.ragged.tokens(); ++row) {
+    const bool labelled = next < batch.rows.size() && batch.rows[next] == row;
+    wanted.rows.push_back(row);
+    wanted.labels.push_back(labelled ? batch.targets[next++] : ignored);
+  }
+  return wanted;
+}
+
+/// Adds one batch to the sums. `visit`, a callable on View<const C> (n,V), gets the logits of every row of the batch in
+/// order; pass nullptr for none, and only labelled rows are computed.
+template <class Model, class AttachedType, class Visit>
+void evaluate_batch(const typename Model::Backend& be, const Model& model, models::LlamaRun<Model, AttachedType>& run,
+                    std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit, Evaluation& sums) {
+  using C = typename Model::C;
+  constexpr bool shows = !std::same_as<std::remove_cvref_t<Visit>, std::nullptr_t>;
+  const WantedRows wanted = wanted_rows(batch, shows);
+  const auto total = static_cast<Index>(wanted.rows.size());
+  if (total == 0) {
+    return;
+  }
+  run.forward(be, model, bank, batch.ragged, batch.tokens, total);
+  const Index chunk = std::min<Index>(total, models::LlamaRun<Model, AttachedType>::head_rows);
+  Tensor<C> memory(chunk, model.config.vocab);
+  Tensor<C> nll(chunk, 1);
+  for (Index first = 0; first < total; first += chunk) {
+    const Index rows = std::min(chunk, total - first);
+    const View<C> logits = memory.view().middle_rows(0, rows);
+    run.logits(be, model,
+               std::span(wanted.rows).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)), logits);
+    if constexpr (shows) {
+      visit(View<const C>(logits));
+    }
+    std::vector<std::int32_t> labels(wanted.labels.begin() + first, wanted.labels.begin() + first + rows);
+    std::vector<char> right(labels.size());
+    std::vector<char> counts(labels.size());
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      counts[i] = labels[i] != ignored;
+      labels[i] = counts[i] != 0 ? labels[i] : 0;
+    }
+    be.for_each_block(rows, [&](Block b) {
+      const std::span<const std::int32_t> part(labels.data() + b.begin, static_cast<std::size_t>(b.rows));
+      for (Index i = b.begin; i < b.begin + b.rows; ++i) {
+        const C* const row = logits.row(i);
+        right[static_cast<std::size_t>(i)] =
+            std::max_element(row, row + logits.cols) - row == labels[static_cast<std::size_t>(i)];
+      }
+      be.cross_entropy(logits.middle_rows(b.begin, b.rows), part, C{}, nll.view().middle_rows(b.begin, b.rows));
+    });
+    for (Index i = 0; i < rows; ++i) {
+      if (counts[static_cast<std::size_t>(i)] != 0) {
+        sums.nll += static_cast<double>(nll(i, 0));
+        sums.right += right[static_cast<std::size_t>(i)];
+        ++sums.tokens;
+      }
+    }
+  }
+}
+
+/// Evaluates the examples in their order, `batch_size` at a time; a null `attached` is the bare model.
+template <class Model, class AttachedType, class Visit = std::nullptr_t>
+[[nodiscard]] Evaluation evaluate(const typename Model::Backend& be, const Model& model, AttachedType* attached,
+                                  std::span<const Example> examples, Index batch_size, Visit visit = {}) {
+  models::LlamaRun<Model, AttachedType> run;
+  AttachedType* const bank[] = {attached};
+  Evaluation sums;
+  const auto count = static_cast<Index>(examples.size());
+  for (Index first = 0; first < count; first += batch_size) {
+    Batch batch;
+    for (Index i = first; i < std::min(count, first + batch_size); ++i) {
+      batch.push(examples[static_cast<std::size_t>(i)], attached != nullptr ? 1 : 0);
+    }
+    evaluate_batch(be, model, run, std::span<AttachedType* const>(bank, attached != nullptr ? 1 : 0), batch, visit,
+                   sums);
+  }
+  return sums;
+}
+
+}  // namespace graft::train

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// generate: one token after another from a prompt, each read once: its keys and values stay in a store.
+//
+// The k-th token is drawn from softmax(logits / temperature), cut to the likeliest tokens whose mass reaches top_p
+// (Holtzman et al., "The curious case of neural text degeneration", arXiv 1904.09751). Edits of a prompt's positions see it whole.
+#pragma once
+
+#include <algorithm>  // find, max_element, sort
+#include <cmath>      // exp
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <graft/core/random.hpp>
+#include <graft/models/key_store.hpp>
+#include <graft/models/llama_run.hpp>
+
+namespace graft::train {
+
+/// How the next token is chosen; temperature 0 takes the likeliest.
+struct Sampling {
+  double temperature = 0;
+  double top_p = 1;
+  std::uint64_t seed = 0;
+};
+
+/// What generation is given beside the prompt.
+struct GenerateOptions {
+  Index most = 128;  // tokens to generate at most
+  Sampling sampling;
+  std::vector<std::int32_t> stop;  // ids that end the text; the one that did is part of it
+};
+
+/// The token that a row of logits gives at step `step`, a function of seed and step.
+template <class C>
+[[nodiscard]] std::int32_t sample(std::span<const C> logits, const Sampling& sampling, Index step) {
+  const auto best = std::max_element(logits.begin(), logits.end());
+  if (sampling.temperature <= 0) {
+    return static_cast<std::int32_t>(best - logits.begin());
+  }
+  struct Candidate {
+    double mass;
+    std::int32_t id;
+  };
+  std::vector<Candidate> candidates;
+  double total = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double mass = std::exp(static_cast<double>(logits[i] - *best) / sampling.temperature);
+    candidates.push_back({mass, static_cast<std::int32_t>(i)});
+    total += mass;
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.mass != b.mass ? a.mass > b.mass : a.id < b.id; });
+  std::size_t kept = 0;
+  double nucleus = 0;
+  while (kept < candidates.size() && (kept == 0 || nucleus < sampling.top_p * total)) {
+    nucleus += candidates[kept++].mass;
+  }
+  double left = Random(sampling.seed).uniform(static_cast<std::uint64_t>(step)) * nucleus;
+  for (std::size_t i = 0; i + 1 < kept; ++i) {
+    left -= candidates[i].mass;
+    if (left < 0) {
+      return candidates[i].id;
+    }
+  }
+  return candidates[kept - 1].id;
+}
+
+/// The generated ids. `on_token`(id) -> bool is told of each; false ends the text. A null `attached` is the bare model; a
+/// prompt that leaves no room in the window is train.440.
+template <class Model, class AttachedType, class OnToken>
+[[nodiscard]] std::vector<std::int32_t> generate(const typename Model::Backend& be, const Model& model,
+                                                 AttachedType* attached, std::span<const std::int32_t> prompt,
+                                                 const GenerateOptions& options, OnToken&& on_token) {
+  using C = typename Model::C;
+  const auto length = static_cast<Index>(prompt.size());
+  const Index window = model.config.context;
+  if (length == 0 || length >= window) {
+    fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
+                          std::to_string(window - 1) + ": the model's window is " + std::to_string(window));
+  }
+  const Index most = std::min(options.most, window - length);
+  models::LlamaRun<Model, AttachedType> run;
+  models::KeyStore<C> store(model.config, 1, length + most);
+  AttachedType* const bank[] = {attached};
+  const std::span<AttachedType* const> adapters(bank, attached != nullptr ? 1 : 0);
+  Tensor<C> logits(1, model.config.vocab);
+  std::vector<std::int32_t> generated;
+  std::vector<std::int32_t> pending(prompt.begin(), prompt.end());
+  for (Index position = 0; static_cast<Index>(generated.size()) < most;) {
+    Ragged batch;
+    batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0);
+    run.forward(be, model, adapters, batch, pending, 1, {}, &store);
+    position += batch.tokens();
+    const Index last[] = {batch.tokens() - 1};
+    run.logits(be, model, last, logits.view());
+    const std::int32_t id = sample(std::span<const C>(logits.data(), static_cast<std::size_t>(logits.cols())),
+                                   options.sampling, static_cast<Index>(generated.size()));
+    generated.push_back(id);
+    const bool wanted = on_token(id);
+    if (!wanted || std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end()) {
+      break;
+    }
+    pending = {id};
+  }
+  return generated;
+}
+
+}  // namespace graft::train
