@@ -58,17 +58,42 @@ concept has_memory = requires(M& m, typename M::Cache& cache, Arena& arena, cons
   m.lay_out_kept(cache, arena, extent);
   m.lay_out_scratch(cache, arena, extent);
 };
+// Whether a module has the phase of that name, and its mirror image.
 template <class M>
-concept has_add = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> y,
-                           View<const double> dy) {
-  m.add(be, c, b, y);
-  m.add_vjp(be, c, b, dy);
+concept reads = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> x) {
+  m.read(be, c, Block{}, x);
 };
 template <class M>
-concept has_edit_input = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> x) {
-  m.edit_input(be, c, b, x);
-  m.edit_input_vjp(be, c, b, x);
+concept reads_back = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<double> dx) {
+  m.read_vjp(be, c, Block{}, dx);
 };
+template <class M>
+concept edits_input = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<double> x) {
+  m.edit_input(be, c, Block{}, x);
+};
+template <class M>
+concept edits_input_back = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<double> dx) {
+  m.edit_input_vjp(be, c, Block{}, dx);
+};
+template <class M>
+concept reads_output = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> y) {
+  m.read_output(be, c, Block{}, y);
+};
+template <class M>
+concept reads_output_back = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<double> dy) {
+  m.read_output_vjp(be, c, Block{}, dy);
+};
+template <class M>
+concept adds =
+    requires(M& m, const backends::Reference& be, typename M::Cache& c, View<double> y) { m.add(be, c, Block{}, y); };
+template <class M>
+concept adds_back = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> dy) {
+  m.add_vjp(be, c, Block{}, dy);
+};
+// A phase without its mirror image would be skipped in silence, and its gradient with it.
+template <class M>
+concept mirrored = reads<M> == reads_back<M> && edits_input<M> == edits_input_back<M> &&
+                   reads_output<M> == reads_output_back<M> && adds<M> == adds_back<M>;
 template <class M>
 concept has_edit = requires(M& m, const backends::Reference& be, typename M::Cache& c, Block b, View<double> h) {
   m.edit(be, c, b, h);
@@ -83,10 +108,11 @@ concept has_gradients = requires(M& m, const backends::Reference& be, typename M
 
 /// Adds to a frozen linear map (or trains it in place), phase by phase.
 template <class M>
-concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::has_gradients<M> && requires(const M& m) {
-  { m.needs_input() } -> std::same_as<bool>;            // gradients() reads x
-  { m.needs_output_gradient() } -> std::same_as<bool>;  // gradients() reads dy
-};
+concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::has_gradients<M> && detail::mirrored<M> &&
+                        requires(const M& m) {
+                          { m.needs_input() } -> std::same_as<bool>;            // gradients() reads x
+                          { m.needs_output_gradient() } -> std::same_as<bool>;  // gradients() reads dy
+                        };
 
 /// Rewrites rows of a stream at chosen positions; cannot be merged into a weight.
 template <class M>

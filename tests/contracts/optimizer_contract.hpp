@@ -78,7 +78,7 @@ void optimizer_contract(Optimizer plain, Optimizer decaying) {
         expected.p.gradient(i, j) = 0.25 * (expected.p.value(i, j) - 3);
       }
     }
-    expected.method.step(be, expected.p, expected.state, 0.01, 1, 1);
+    expected.method.step(be, expected.p, expected.state, 0.01, 1.0, 1);
     CHECK(relative_error(scaled.p.value, expected.p.value) < 1e-15);
   }
   SECTION("value and state are all that the next steps need") {

@@ -46,13 +46,10 @@ struct Lora {
     Module() = default;
     template <class B, class W>
     Module(const Lora& recipe, const B&, const W&, const Place& place, Random random)
-        : a_(recipe.rank, place.inputs),
+        : a_(checked_rank(recipe, place), place.inputs),
           b_(place.outputs, recipe.rank),
           scale_(static_cast<real_type<T>>(Scale::scale(recipe.alpha, recipe.rank))),
           dropout_(recipe.dropout) {
-      if (recipe.rank < 1 || (Rank != dynamic && recipe.rank != Rank)) {
-        fail("adapter.601", "LoRA needs a rank of at least 1, and Lora<R> the rank R; found " + std::to_string(recipe.rank), place.name);
-      }
       Init::fill(a_.value, random);
     }
 
@@ -119,6 +116,14 @@ struct Lora {
     }
 
    private:
+    static Index checked_rank(const Lora& recipe, const Place& place) {
+      if (recipe.rank < 1 || (Rank != dynamic && recipe.rank != Rank)) {
+        fail("adapter.601",
+             "LoRA needs a rank of at least 1, and Lora<R> the rank R; found " + std::to_string(recipe.rank),
+             place.name);
+      }
+      return recipe.rank;
+    }
     template <class B>
     View<const T> masked(const B& be, Cache& cache, Block block, In<T> x) const {
       if (!cache.drops) {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// A selector, a basis and an adapter that graft has never heard of: they compose, train, save and load.
+#include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
+#include <graft/adapters/subspace.hpp>
+#include <graft/models/adapter_directory.hpp>
+#include <graft/models/count_trainable.hpp>
+#include <graft/models/fingerprint.hpp>
+#include <graft/models/open_adapter.hpp>
+#include <graft/models/open_checkpoint.hpp>
+#include <graft/optimizers/adamw.hpp>
+#include <graft/schedules/constant.hpp>
+#include <graft/train/trainer.hpp>
+
+#include "contracts/adapter_contract.hpp"
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "support/paths.hpp"
+
+using namespace graft;
+
+namespace {
+
+/// A selector: every second column and row, whatever they hold.
+struct EverySecond {
+  template <class T>
+  static Skeleton select(View<const T>, Index c, Index r, const std::string&) {
+    Skeleton skeleton;
+    for (Index i = 0; i < c; ++i) {
+      skeleton.columns.push_back(static_cast<std::int32_t>(2 * i));
+    }
+    for (Index i = 0; i < r; ++i) {
+      skeleton.rows.push_back(static_cast<std::int32_t>(2 * i + 1));
+    }
+    return skeleton;
+  }
+};
+
+/// A basis: rows of length one, not orthogonal to each other.
+struct UnitRows {
+  static constexpr std::string_view name = "unit-rows";
+
+  template <scalar T>
+  struct Chart : adapters::policies::detail::PlainChart<T> {
+    [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
+      Parameter<T> trained(r, d, false);
+      adapters::policies::KaimingUniform::fill(trained.value, random);
+      retract(backends::Reference{}, trained);
+      return trained;
+    }
+    template <class B>
+    void retract(const B& be, Parameter<T>& trained) {
+      for (Index i = 0; i < trained.value.rows; ++i) {
+        const View<T> row = trained.value.middle_rows(i, 1);
+        be.scale(T(static_cast<real_type<T>>(1 / std::sqrt(be.squared_norm(row)))), row);
+      }
+    }
+  };
+};
+
+/// An adapter: y += a * (W x + bias), one gain a row, zero at the start. Nothing of the input is read.
+struct OutputGain {
+  static constexpr std::string_view name = "output_gain";
+
+  template <class Visitor>
+  void for_each_setting(Visitor&&) {}
+  [[nodiscard]] Index trained(const Place& place) const { return place.outputs; }
+
+  template <scalar T>
+  class Module {
+   public:
+    struct Cache {
+      Slab<T> y0;  // (T,N) W x
+      Slab<T> dy;  // (T,N)
+    };
+
+    Module() = default;
+    template <class B, class W>
+    Module(const OutputGain&, const B&, const W&, const Place& place, Random) : gain_(1, place.outputs) {}
+
+    template <class Visitor>
+    void for_each_parameter(Visitor&& visit) {
+      visit("gain", gain_);
+    }
+    [[nodiscard]] bool needs_input() const { return false; }
+    [[nodiscard]] bool needs_output_gradient() const { return false; }
+    [[nodiscard]] bool edits_output() const { return true; }
+
+    void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.y0 = arena.slab<T>("own: output", extent.keep, extent.rows, extent.lane_rows, gain_.value.cols);
+    }
+    void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
+      cache.dy = arena.slab<T>("own: gradient", true, extent.keep ? extent.rows : 0, 0, gain_.value.cols);
+    }
+    template <class B>
+    void read_output(const B& be, Cache& cache, Block block, In<T> y) const {
+      be.copy(y, cache.y0.at(block));
+    }
+    template <class B>
+    void add(const B&, Cache& cache, Block block, View<T> y) const {
+      add_scaled(cache.y0.at(block), y);
+    }
+    template <class B>
+    void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
+      be.copy(dy, cache.dy.at(block));
+    }
+    template <class B>
+    void read_output_vjp(const B&, Cache& cache, Block block, View<T> dy) const {
+      add_scaled(cache.dy.at(block), dy);
+    }
+    template <class B>
+    void gradients(const B&, Cache& cache, RowRange run, In<T>, In<T>) {
+      for (Index t = run.begin; t < run.begin + run.rows; ++t) {
+        for (Index j = 0; j < gain_.value.cols; ++j) {
+          gain_.gradient(0, j) += cache.y0.wide()(t, j) * cache.dy.wide()(t, j);
+        }
+      }
+    }
+    template <class B>
+    void merge(const B&, T factor, View<T> weight) const {
+      for (Index i = 0; i < weight.rows; ++i) {
+        for (Index j = 0; j < weight.cols; ++j) {
+          weight(i, j) *= T(1) + factor * gain_.value(0, i);
+        }
+      }
+    }
+
+   private:
+    void add_scaled(View<const T> from, View<T> to) const {
+      for (Index i = 0; i < to.rows; ++i) {
+        for (Index j = 0; j < to.cols; ++j) {
+          to(i, j) += gain_.value(0, j) * from(i, j);
+        }
+      }
+    }
+    Parameter<T> gain_;
+  };
+};
+
+using OwnSkeletons = adapters::Pmss<2, EverySecond>;
+using OwnEdits = adapters::Subspace<2, UnitRows>;
+using Own =
+    Stack<At<site::linear, OwnSkeletons>, At<site::query | site::down, OutputGain>, At<site::residual, OwnEdits>>;
+
+}  // namespace
+
+TEST_CASE("policies and an adapter from outside keep the adapter contract together") {
+  const Index pmss = 2 * 7 * 2 * 2;
+  const Index gains = 2 * (8 + 7);
+  const Index edits = 2 * (2 * 7 * 2 + 2);
+  Own own;
+  std::get<2>(own.parts).placement.positions = ends(2, 2);
+  test::adapter_contract(own, {.trained = pmss + gains + edits});
+}
+
+TEST_CASE("the one adapter from outside merges as it attaches") {
+  Own own;
+  std::get<0>(own.parts).placement.sites = std::get<2>(own.parts).placement.sites = site::none;
+  test::adapter_contract(own, {.trained = 2 * (8 + 7)});
+}
+
+TEST_CASE("policies and an adapter from outside train, and come back from a file as they were, ready to train on") {
+  using Model = models::Llama<Uniform<float>, backends::Reference>;
+  const backends::Reference be;
+  const auto checkpoint = models::open_checkpoint(test::golden("models/llama-gqa"));
+  const models::Fingerprint base = models::fingerprint_of(checkpoint);
+  Model model = Model::load(checkpoint);
+  auto attached = attach(be, model, Own{}, 3);
+  const std::vector<train::Batch> data = {test::tiny_batch(model.config, {{9, 4}, {12, 6}}, 5)};
+  const auto steps = [&](auto& some, int count) {
+    train::Trainer trainer(be, model, some, optimizers::AdamW{}, schedules::Constant{}, {.rate = 5e-3});
+    std::vector<double> losses;
+    for (int i = 0; i < count; ++i) {
+      losses.push_back(trainer.step(data).loss);
+    }
+    return losses;
+  };
+  const auto losses = steps(attached, 12);
+  CHECK(losses.back() < 0.9 * losses.front());
+
+  const test::TempFolder folder;
+  models::save_adapter(folder.path("adapter"), attached, base, "tiny");
+  auto loaded = models::load_adapter<Own>(be, model, base, models::open_adapter(folder.path("adapter")));
+  std::vector<std::pair<std::string, View<float>>> trained;
+  attached.for_each_parameter(
+      [&](const std::string& name, Parameter<float>& p) { trained.emplace_back(name, p.value); });
+  std::size_t i = 0;
+  loaded.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
+    CAPTURE(name);
+    CHECK(name == trained[i].first);
+    CHECK(test::identical(p.value, trained[i++].second));
+  });
+  CHECK(i == trained.size());
+  CHECK(steps(loaded, 3) == steps(attached, 3));
+}

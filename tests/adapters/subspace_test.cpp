@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/adapters/subspace.hpp>
+
+#include "contracts/adapter_contract.hpp"
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+using namespace graft;
+using test::contains;
+using test::rows_of;
+
+namespace {
+template <class A>
+using OnStreams = At<site::stream, A>;
+
+/// The whole family in one type, so that the engine is compiled once; a case switches one member on.
+using Family =
+    Stack<OnStreams<adapters::LoReft<>>, OnStreams<adapters::NoReft<>>, OnStreams<adapters::DiReft<>>,
+          OnStreams<adapters::DiReftOrthonormal<>>, OnStreams<adapters::ConsReft<>>, OnStreams<adapters::LobiReft<>>>;
+
+Family only(std::size_t member, Index rank, const Placement& placement) {
+  Family family;
+  std::size_t i = 0;
+  std::apply(
+      [&](auto&... at) {
+        ((at.adapter.rank = rank, at.placement = placement,
+          at.placement.sites = i++ == member ? placement.sites : site::none),
+         ...);
+      },
+      family.parts);
+  return family;
+}
+}  // namespace
+
+TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, untied and at all positions") {
+  const Index d = 7;
+  const Index r = 2;
+  const Index affine = 2 * d * r + r;
+  const Index constant = d * r + r;
+  const Index counts[] = {affine, affine, affine, affine, constant, constant};
+  for (std::size_t member = 0; member < 6; ++member) {
+    CAPTURE(member);
+    const bool identity = member != 4;  // R'(b - R h) has no start that does nothing
+    test::adapter_contract(only(member, r, {.positions = ends(2, 2), .sites = site::residual}),
+                           {.starts_as_identity = identity, .trained = 2 * counts[member]});
+  }
+  const auto untied = [&](bool is_affine) {  // two units: on three streams and on keys and values (width 4), and once
+    const auto unit = [&](Index width) { return (is_affine ? 2 : 1) * width * r + r; };
+    return 2 * (2 * (3 * unit(d) + 2 * unit(4)) + unit(d));
+  };
+  for (const std::size_t member : {std::size_t{0}, std::size_t{5}}) {
+    test::adapter_contract(only(member, r, {.positions = ends(1, 2), .tied = false}), {.trained = untied(member == 0)});
+    test::adapter_contract(only(member, r, {.sites = site::attention | site::feed_forward}),
+                           {.trained = 2 * 2 * counts[member]});
+  }
+}
+
+TEST_CASE("the worked example of LoReFT has its edit and its gradients") {  // methods.md D.5
+  const backends::Reference be;
+  const auto basis = rows_of<double>({{.5, .5, .5, .5}, {.5, -.5, .5, -.5}});
+  const auto source = rows_of<double>({{1, 0, 2, 0}, {0, 1, 0, -1}});
+  const auto h = rows_of<double>({{1, 2, 3, 4}});
+  const auto delta = rows_of<double>({{1, -1, 2, .5}});
+  const auto run = [&](auto recipe, const Tensor<double>& edited, auto check) {
+    using Module = typename decltype(recipe)::template Module<double>;
+    recipe.rank = 2;
+    Module module(recipe, be, {0, site::residual, 4, 4, "stream"}, Random(1));
+    module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+      be.copy(name == "R" ? basis.view() : name == "W" ? source.view() : rows_of<double>({{.5, -1}}).view(), p.value);
+    });
+    Arena arena;
+    typename Module::Cache cache;
+    for (int pass = 0; pass < 2; ++pass) {
+      pass == 0 ? arena.measure() : arena.reserve();
+      module.lay_out_kept(cache, arena, {.rows = 1, .lane_rows = 1, .keep = true});
+      module.lay_out_scratch(cache, arena, {.rows = 1, .lane_rows = 1, .keep = true});
+    }
+    const Block one{0, 1, 0, 0};
+    Tensor<double> rows = h.clone();
+    module.edit(be, cache, one, rows.view());
+    CHECK(test::relative_error(rows.view(), edited.view()) < 1e-15);
+    Tensor<double> dh = delta.clone();
+    module.edit_vjp(be, cache, one, dh.view());
+    module.gradients(be, cache, {0, 1});
+    check(module, dh);
+  };
+  const auto nothing = [](auto&, const Tensor<double>&) {};
+  run(adapters::LoReft<>{}, rows_of<double>({{1.25, 4.25, 3.25, 6.25}}), [&](auto& module, const Tensor<double>& dh) {
+    CHECK(test::relative_error(dh.view(), rows_of<double>({{.75, 1, 3, -1}}).view()) < 1e-15);
+    module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+      const auto expected = name == "R"   ? rows_of<double>({{1.25, -5, 1.25, -3.75}, {-3.75, -1.5, -9.25, -8}})
+                            : name == "W" ? rows_of<double>({{1.25, 2.5, 3.75, 5}, {1.75, 3.5, 5.25, 7}})
+                                          : rows_of<double>({{1.25, 1.75}});
+      CHECK(test::relative_error(p.gradient.view(), expected.view()) < 1e-15);
+    });
+  });
+  run(adapters::DiReftOrthonormal<>{}, rows_of<double>({{3.25, 7.25, 5.25, 9.25}}), nothing);
+  run(adapters::ConsReft<>{}, rows_of<double>({{-1.25, -.25, .75, 1.75}}), nothing);
+  run(adapters::LobiReft<>{}, rows_of<double>({{.75, 2.75, 2.75, 4.75}}), nothing);
+}
+
+TEST_CASE("pyreft's random start edits at once, and no two modules start alike") {
+  const backends::Reference be;
+  using Recipe = adapters::LoReft<dynamic, adapters::policies::RandomStart>;
+  const Place place{0, site::residual, 16, 16, "stream"};
+  std::vector<double> starts;
+  for (const std::uint64_t seed : {1, 2}) {
+    Recipe::Module<double> module({.rank = 3}, be, place, Random(seed));
+    CHECK(linalg::orthonormality_error(module.basis()) < 1e-14);
+    module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+      CHECK(test::largest(p.value) > 0);
+      if (name != "R") {
+        CHECK(test::largest(p.value) <= 0.25);  // 1 / sqrt(16)
+      }
+      CHECK(p.decays == (name != "R"));
+      starts.push_back(p.value(0, 0));
+    });
+  }
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      CHECK(starts[i] != starts[j]);
+    }
+  }
+}
+
+TEST_CASE("a rank that a subspace cannot have is refused with the module's name") {
+  const backends::Reference be;
+  const auto make = [&](Index rank) {
+    return test::error_of([&] {
+      (void)adapters::LoReft<>::Module<double>({.rank = rank}, be, {0, site::residual, 8, 8, "model.layers.3"},
+                                               Random(1));
+    });
+  };
+  CHECK(make(0).id() == "adapter.620");
+  CHECK(make(9).id() == "adapter.620");
+  CHECK_THAT(make(9).what(), contains("width = 8; found 9 [model.layers.3]"));
+}

@@ -1,0 +1,8 @@
+// expect: constraint|optimizer
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/optimizer.hpp>
+
+struct Forgetful {};
+template <graft::optimizer O>
+struct Uses {};
+Uses<Forgetful> uses;

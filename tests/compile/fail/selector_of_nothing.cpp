@@ -1,0 +1,6 @@
+// expect: constraint|selector
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/adapters/pmss.hpp>
+
+struct Nothing {};
+graft::adapters::Pmss<4, Nothing> update;
