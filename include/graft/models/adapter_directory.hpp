@@ -82,6 +82,17 @@ class Float32Tensors {
   std::list<Tensor<float>> rounded_;
 };
 
+/// One hash of all names and numbers, by which the two files of a folder know each other.
+[[nodiscard]] inline std::string contents_hash(std::vector<io::TensorRef> tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::uint64_t hash = io::fnv1a({});
+  for (const io::TensorRef& tensor : tensors) {
+    hash = io::fnv1a(std::as_bytes(std::span(tensor.name)), hash);
+    hash = io::fnv1a({tensor.data, tensor.bytes}, hash);
+  }
+  return io::hash_text(hash);
+}
+
 namespace detail {
 
 [[nodiscard]] inline std::string site_word(Sites one) {
@@ -168,17 +179,6 @@ inline void check_keys(const io::Json& object, const std::set<std::string>& expe
   return part;
 }
 
-/// One hash of all names and numbers, by which the two files of a folder know each other.
-[[nodiscard]] inline std::string contents_hash(std::vector<io::TensorRef> tensors) {
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  std::uint64_t hash = io::fnv1a({});
-  for (const io::TensorRef& tensor : tensors) {
-    hash = io::fnv1a(std::as_bytes(std::span(tensor.name)), hash);
-    hash = io::fnv1a({tensor.data, tensor.bytes}, hash);
-  }
-  return io::hash_text(hash);
-}
-
 [[nodiscard]] inline std::string upper_case(std::string text) {
   for (char& c : text) {
     c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -201,7 +201,7 @@ void save_adapter(const std::string& folder, AttachedType& attached, const Finge
       attached.parts);
   using T = typename AttachedType::Scalar;
   Float32Tensors tensors;
-  detail::for_each_stored<backends::Reference>(
+  for_each_stored<backends::Reference>(
       attached, AdapterFile{},
       [&](const std::string& key, View<const T> values, const auto&) { tensors.add(key, values); },
       [&](const std::string& key, const auto& indices) { tensors.add(key, indices); });
@@ -211,7 +211,7 @@ void save_adapter(const std::string& folder, AttachedType& attached, const Finge
                         {"format_version", adapter_format_version},
                         {"base_model_name_or_path", base_model},
                         {"base_model", to_json(base)},
-                        {"contents", detail::contents_hash(tensors.refs())},
+                        {"contents", contents_hash(tensors.refs())},
                         {"parts", std::move(parts)}},
                        tensors.refs());
 }
@@ -237,7 +237,7 @@ void save_adapter(const std::string& folder, AttachedType& attached, const Finge
     file.parts.push_back(detail::part_from(part, where));
   }
   file.tensors = io::Safetensors::open(io::join(folder, adapter_tensors_name));
-  const std::string found = detail::contents_hash({file.tensors.tensors().begin(), file.tensors.tensors().end()});
+  const std::string found = contents_hash({file.tensors.tensors().begin(), file.tensors.tensors().end()});
   const auto expected = io::json_get<std::string>(config, "contents", where);
   if (found != expected) {
     fail("adapter.659",

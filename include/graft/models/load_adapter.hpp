@@ -21,6 +21,34 @@ struct LoadOptions {
   bool any_base = false;  // the adapter was trained on other weights, and that is meant
 };
 
+/// A module that is continued from a given basis, whatever its chart trains.
+template <class Module, class B, class T>
+concept has_basis = requires(Module& module, const B& be, View<const T> rows) {
+  { module.basis() } -> std::convertible_to<View<const T>>;
+  module.set_basis(be, rows);
+};
+
+/// Calls visit(key, view of the values, grafted) for all that a file holds of a parameter, and list(key, indices).
+template <class B, class AttachedType, class Visit, class List>
+void for_each_stored(AttachedType& attached, const AdapterFile& file, Visit&& visit, List&& list) {
+  using T = typename AttachedType::Scalar;
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    auto& module = grafted.module;
+    module.for_each_parameter([&](std::string_view name, Parameter<T>& parameter) {
+      if constexpr (has_basis<std::remove_cvref_t<decltype(module)>, B, T>) {
+        if (name == "R") {
+          return visit(file.key(grafted, name), module.basis(), grafted);
+        }
+      }
+      visit(file.key(grafted, name), View<const T>(parameter.value), grafted);
+    });
+    if constexpr (requires { module.for_each_index([](const char*, std::vector<std::int32_t>&) {}); }) {
+      module.for_each_index(
+          [&](const char* name, std::vector<std::int32_t>& indices) { list(file.key(grafted, name), indices); });
+    }
+  });
+}
+
 namespace detail {
 
 /// The index list of that key, each number one that an int32 holds.
@@ -58,34 +86,6 @@ struct FileModules {
     }
   }
 };
-
-/// A module that is continued from a given basis, whatever its chart trains.
-template <class Module, class B, class T>
-concept has_basis = requires(Module& module, const B& be, View<const T> rows) {
-  { module.basis() } -> std::convertible_to<View<const T>>;
-  module.set_basis(be, rows);
-};
-
-/// Calls visit(key, view of the values, grafted) for all that a file holds of a parameter, and list(key, indices).
-template <class B, class AttachedType, class Visit, class List>
-void for_each_stored(AttachedType& attached, const AdapterFile& file, Visit&& visit, List&& list) {
-  using T = typename AttachedType::Scalar;
-  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
-    auto& module = grafted.module;
-    module.for_each_parameter([&](std::string_view name, Parameter<T>& parameter) {
-      if constexpr (has_basis<std::remove_cvref_t<decltype(module)>, B, T>) {
-        if (name == "R") {
-          return visit(file.key(grafted, name), module.basis(), grafted);
-        }
-      }
-      visit(file.key(grafted, name), View<const T>(parameter.value), grafted);
-    });
-    if constexpr (requires { module.for_each_index([](const char*, std::vector<std::int32_t>&) {}); }) {
-      module.for_each_index(
-          [&](const char* name, std::vector<std::int32_t>& indices) { list(file.key(grafted, name), indices); });
-    }
-  });
-}
 
 /// Every expected tensor is there in its shape, and nothing else is (adapter.650 to adapter.652).
 template <class B, class AttachedType>

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/models/open_adapter.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "support/paths.hpp"
+
+using namespace graft;
+
+namespace {
+
+Error opened(const test::TempFolder& folder) {
+  return test::error_of([&] { (void)models::open_adapter(folder.path()); });
+}
+
+}  // namespace
+
+TEST_CASE("a PEFT LoRA is known by its peft_type") {
+  const auto file = models::open_adapter(test::golden("adapters/lora"));
+  CHECK(file.peft_type == "LORA");
+  CHECK(file.base_model == "tiny-llama-gqa");
+  CHECK_FALSE(file.base);
+}
+
+TEST_CASE("a folder that is no adapter says what it lacks") {
+  const test::TempFolder folder;
+  CHECK(opened(folder).id() == "adapter.658");
+  (void)folder.write("adapter_config.json", R"({"peft_type": "VERA"})");
+  CHECK(std::string(opened(folder).what()).find("adapter_model.safetensors") != std::string::npos);
+  (void)folder.write("adapter_model.bin", "pickle");
+  CHECK(std::string(opened(folder).what()).find("pickle") != std::string::npos);
+  (void)folder.write("adapter_model.safetensors", "");
+  const Error vera = opened(folder);
+  CHECK(vera.id() == "adapter.658");
+  CHECK(std::string(vera.what()).find("VERA") != std::string::npos);
+  (void)folder.write("adapter_config.json", "[]");
+  CHECK(opened(folder).id() == "adapter.658");
+  (void)folder.write("adapter_config.json", "{");
+  CHECK(opened(folder).id() == "io.210");
+  (void)folder.write("adapter_config.json", "{}");
+  CHECK(opened(folder).id() == "io.212");
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/models/peft_export.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden_adapter.hpp"
+#include "support/tensors.hpp"
+
+using namespace graft;
+
+namespace {
+
+using LoraOrPmss = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>>;
+
+io::Json config_in(const std::string& folder) {
+  return io::parse_json(test::slurp(folder + "/adapter_config.json"), folder);
+}
+
+/// Whether two files hold the same names, shapes and bytes.
+void check_same_tensors(const io::Safetensors& found, const io::Safetensors& expected) {
+  REQUIRE(found.tensors().size() == expected.tensors().size());
+  for (const io::TensorRef& tensor : expected.tensors()) {
+    INFO(tensor.name);
+    const io::TensorRef& other = found.at(tensor.name);
+    CHECK(other.shape == tensor.shape);
+    CHECK(other.dtype == tensor.dtype);
+    CHECK(std::equal(tensor.data, tensor.data + tensor.bytes, other.data, other.data + other.bytes));
+  }
+}
+
+/// The stack of a golden PMSS folder, with its U.
+auto golden_pmss(test::GoldenBase& base, const std::string& folder, const io::Json& facts) {
+  const auto file = io::Safetensors::open(folder + "/pmss.safetensors");
+  LoraOrPmss stack;
+  std::get<0>(stack.parts).placement.sites = site::none;
+  auto& at = std::get<1>(stack.parts);
+  at.adapter = {.columns = facts["c"], .rows = facts["r"], .alpha = facts["alpha"]};
+  at.placement.sites = site::none;
+  for (Sites one = 1; one <= site::down; one <<= 1) {
+    at.placement.sites |= file.find(module_path(0, one) + ".U") != nullptr ? one : site::none;
+  }
+  auto attached = attach(backends::Reference{}, base.model, stack, 1, [&](const auto&, auto&, auto& grafted, Random) {
+    using A = std::remove_cvref_t<decltype(grafted.recipe)>;
+    if constexpr (std::same_as<A, adapters::Pmss<>>) {
+      const auto list = [&](const char* name) {
+        const auto wide = io::read_integers(file.at(grafted.place.name + "." + name));
+        return std::vector<std::int32_t>(wide.begin(), wide.end());
+      };
+      grafted.module = typename A::template Module<double>(grafted.recipe, {list("J"), list("K")}, grafted.place);
+    }
+  });
+  for (auto& grafted : std::get<1>(attached.parts).modules) {
+    grafted.module.for_each_parameter(
+        [&](const char*, Parameter<double>& u) { io::decode_rows(file.at(grafted.place.name + ".U"), 0, u.value); });
+  }
+  return attached;
+}
+
+}  // namespace
+
+TEST_CASE("a PEFT LoRA that was read is written with the same bytes, and describes the same modules") {
+  for (const std::string name : {"lora", "lora-all", "lora-rank-pattern", "lora-layers", "lora-rs"}) {
+    INFO(name);
+    const std::string golden = test::golden("adapters/" + name);
+    test::GoldenBase base("llama-gqa");
+    auto attached = base.load<LoraOrPmss>(golden);
+    const test::TempFolder folder;
+    const std::string written = folder.path("written");
+    models::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
+    check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
+                       io::Safetensors::open(golden + "/adapter_model.safetensors"));
+    const auto before = models::open_adapter(golden, 3).parts[0];
+    const auto after = models::open_adapter(written, 3).parts[0];
+    CHECK(after.settings == before.settings);
+    CHECK(after.exceptions == before.exceptions);
+    CHECK(after.placement.sites == before.placement.sites);
+    CHECK(after.placement.layers.all == before.placement.layers.all);
+    CHECK(after.placement.layers.chosen == before.placement.layers.chosen);
+    const io::Json config = config_in(written), expected = config_in(golden);
+    CHECK(config["r"] == expected["r"]);
+    CHECK(config["target_modules"] == expected["target_modules"]);
+    CHECK(config["layers_to_transform"] == expected["layers_to_transform"]);
+    if (name != "lora-rs") {  // read as alpha / rank, and written so
+      CHECK(config["lora_alpha"] == expected["lora_alpha"]);
+      CHECK(config["lora_alpha"].is_number_integer());
+    }
+  }
+}
+
+TEST_CASE("modules that are no product of layers and projections are written by their whole paths") {
+  test::GoldenBase base("llama-gqa");
+  test::AdapterDraft draft(test::golden("adapters/lora"));
+  draft.config["target_modules"] = {"model.layers.0.self_attn.q_proj", "model.layers.2.self_attn.v_proj"};
+  std::erase_if(draft.tensors, [](const auto& t) {
+    return t.name.find("layers.0.self_attn.q") == std::string::npos &&
+           t.name.find("layers.2.self_attn.v") == std::string::npos;
+  });
+  const test::TempFolder folder;
+  draft.write(folder.path("draft"));
+  auto attached = base.load<LoraOrPmss>(folder.path("draft"));
+  models::write_peft_lora(folder.path("again"), attached, base.model, "");
+  CHECK(config_in(folder.path("again"))["target_modules"] == draft.config["target_modules"]);
+  CHECK(parameter_count(attached) == 4 * (48 + 48) + 4 * (48 + 16));
+}
+
+TEST_CASE("rsLoRA is written as such, beside plain LoRA as alpha over rank") {
+  test::GoldenBase base("llama-gqa");
+  using Root = At<site::query, adapters::RsLora<>>;
+  using Plain = At<site::key, adapters::Lora<>>;
+  const test::TempFolder folder;
+  auto root = attach(backends::Reference{}, base.model, Stack{Root{{.rank = 4, .alpha = 6}, {}}}, 1);
+  models::write_peft_lora(folder.path("root"), root, base.model, "");
+  CHECK(config_in(folder.path("root"))["use_rslora"] == true);
+  CHECK(config_in(folder.path("root"))["lora_alpha"] == 6);
+  auto mixed = attach(backends::Reference{}, base.model,
+                      Stack{Root{{.rank = 4, .alpha = 6}, {}}, Plain{{.rank = 4, .alpha = 6}, {}}}, 1);
+  models::write_peft_lora(folder.path("mixed"), mixed, base.model, "");
+  const auto part = models::open_adapter(folder.path("mixed"), 3).parts[0];
+  CHECK(config_in(folder.path("mixed"))["use_rslora"] == false);
+  const auto alpha = [&](const std::string& module) {
+    const auto own = part.exceptions.find(module + ".lora");
+    return (own == part.exceptions.end() ? part.settings : own->second)["alpha"];
+  };
+  CHECK(alpha("model.layers.1.self_attn.q_proj") == 12);  // 6 / sqrt(4) = 12 / 4
+  CHECK(alpha("model.layers.1.self_attn.k_proj") == 6);
+}
+
+TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and computes the golden logits") {
+  for (const std::string name : {"pmss", "pmss-rect", "pmss-two-stage"}) {
+    INFO(name);
+    const std::string golden = test::golden("adapters/" + name);
+    const io::Json facts = io::parse_json(test::slurp(golden + "/io.json"), golden);
+    test::GoldenBase base("llama-gqa");
+    auto attached = golden_pmss(base, golden, facts);
+    const test::TempFolder folder;
+    const std::string written = folder.path("lora");
+    models::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
+    check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
+                       io::Safetensors::open(golden + "/lora/adapter_model.safetensors"));
+    CHECK(config_in(written)["lora_alpha"] == config_in(golden + "/lora")["lora_alpha"]);
+    CHECK(config_in(written)["r"] == facts["r"]);
+    CHECK(config_in(written)["target_modules"] == config_in(golden + "/lora")["target_modules"]);
+    auto lora = base.load<LoraOrPmss>(written);
+    const auto io = io::Safetensors::open(golden + "/io.safetensors");
+    const test::LabelledBatch batch =
+        test::labelled_batch(io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors")));
+    auto* member = &lora;
+    models::LlamaRun<test::GoldenLlama, decltype(lora)> run;
+    const backends::Reference be;
+    run.forward(be, base.model, std::span(&member, 1), batch.ragged, batch.tokens, 1);
+    std::vector<Index> rows;
+    for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+      rows.push_back(t);
+    }
+    Tensor<double> logits(batch.ragged.tokens(), base.model.config.vocab);
+    run.logits(be, base.model, rows, logits.view());
+    CHECK(test::relative_error(logits.view(), test::golden_tensor(io, "logits").view()) < 1e-7);  // C U in float
+  }
+}
+
+TEST_CASE("what is no LoRA, and two adapters at one place, cannot be one PEFT folder, and nothing is written") {
+  test::GoldenBase base("llama-gqa");
+  const test::TempFolder folder;
+  auto twice =
+      attach(backends::Reference{}, base.model,
+             Stack{At<site::query, adapters::Lora<>>{}, At<site::query, adapters::Pmss<>>{{.rank = 4}, {}}}, 1);
+  const Error both = test::error_of([&] { models::write_peft_lora(folder.path("twice"), twice, base.model, ""); });
+  CHECK(both.id() == "adapter.673");
+  auto full = attach(backends::Reference{}, base.model, Stack{At<site::query, adapters::Full>{}}, 1);
+  const Error other = test::error_of([&] { models::write_peft_lora(folder.path("full"), full, base.model, ""); });
+  CHECK(other.id() == "adapter.673");
+  CHECK(std::string(other.what()).find("model.layers.0.self_attn.q_proj.full") != std::string::npos);
+  CHECK(folder.entries() == 0);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/models/peft_lora.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden_adapter.hpp"
+
+using namespace graft;
+
+namespace {
+
+using Loras = Stack<At<site::linear, adapters::Lora<>>>;
+
+const std::string lora = test::golden("adapters/lora");
+
+/// The description of a LoRA whose configuration was changed; its tensors are those of adapters/lora-all (3 layers).
+models::AdapterFile described(const io::Json& changes, const std::string& of = "lora-all") {
+  const std::string folder = test::golden("adapters/" + of);
+  io::Json config = io::parse_json(test::slurp(folder + "/adapter_config.json"), folder);
+  config.update(changes);
+  return models::open_peft_lora(folder, config, 3);
+}
+
+Error refused(const io::Json& changes) {
+  return test::error_of([&] { (void)described(changes); });
+}
+
+/// What loading says after one tensor or key was changed.
+template <class Change>
+Error broken(const std::string& of, const Change& change) {
+  test::GoldenBase base("llama-gqa");
+  test::AdapterDraft draft(test::golden("adapters/" + of));
+  change(draft);
+  const test::TempFolder folder;
+  draft.write(folder.path("broken"));
+  return test::error_of([&] { (void)base.load<Loras>(folder.path("broken")); });
+}
+
+bool says(const Error& error, const std::string& text) {
+  return std::string(error.what()).find(text) != std::string::npos;
+}
+
+const std::string q0 = "base_model.model.model.layers.0.self_attn.q_proj.";
+const std::string q1 = "base_model.model.model.layers.1.self_attn.q_proj.";
+
+}  // namespace
+
+TEST_CASE("every golden PEFT LoRA gives PEFT's logits, loss, gradients and scales in double") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"lora", "llama-gqa"},        {"lora-qwen2", "qwen2-bias"}, {"lora-mistral", "mistral-window"},
+      {"lora-all", "llama-gqa"},    {"lora-rs", "llama-gqa"},     {"lora-rank-pattern", "llama-gqa"},
+      {"lora-layers", "llama-gqa"},
+  };
+  for (const auto& [name, model] : cases) {
+    INFO(name);
+    test::GoldenBase base(model);
+    const std::string folder = test::golden(std::string("adapters/") + name);
+    const auto file = models::open_adapter(folder, base.model.layer_count());
+    CHECK(file.warnings.empty());
+    auto attached = base.load<Loras>(folder);
+    const io::Json facts = io::parse_json(test::slurp(folder + "/io.json"), folder);
+    CHECK(parameter_count(attached) == facts["trainable"].get<Index>());
+    std::size_t modules = 0;
+    for (auto& grafted : std::get<0>(attached.parts).modules) {
+      CHECK(grafted.module.scale() == Approx(facts["scale"].at(grafted.place.name).get<double>()).epsilon(1e-14));
+      ++modules;
+    }
+    CHECK(modules == facts["scale"].size());
+    const auto errors =
+        test::golden_errors(base.model, attached, io::Safetensors::open(folder + "/io.safetensors"),
+                            [&](const auto& grafted, const char* key) { return file.key(grafted, key); });
+    CHECK(errors.logits < 1e-11);
+    CHECK(errors.loss < 1e-12);
+    CHECK(errors.gradients < 1e-10);
+  }
+}
+
+TEST_CASE("a key of PEFT that changes the result and is not computed is refused by its name") {
+  const Error bias = test::error_of([] { (void)models::open_adapter(test::golden("adapters/lora-bias"), 2); });
+  CHECK(bias.id() == "adapter.670");
+  CHECK(says(bias, "lora_bias"));
+  const io::Json changes[] = {{{"bias", "all"}},
+                              {{"use_dora", true}},
+                              {{"fan_in_fan_out", true}},
+                              {{"modules_to_save", {"lm_head"}}},
+                              {{"layer_replication", {{0, 1}}}},
+                              {{"init_lora_weights", "pissa"}},
+                              {{"task_type", "SEQ_CLS"}},
+                              {{"layers_pattern", "h"}, {"layers_to_transform", {0}}},
+                              {{"r", 0}},
+                              {{"lora_dropout", 1.0}},
+                              {{"rank_pattern", 3}},
+                              {{"trainable_token_indices", {1}}}};
+  for (const io::Json& change : changes) {
+    INFO(change.dump());
+    const Error error = refused(change);
+    CHECK(error.id() == "adapter.670");
+    CHECK(says(error, change.begin().key()));
+  }
+  CHECK(refused({{"r", "eight"}}).id() == "io.212");
+}
+
+TEST_CASE("an unknown key is passed over with a warning where it is empty, and refused where it is not") {
+  const auto file = described({{"use_novelty", false}, {"novelty_config", nullptr}});
+  CHECK(file.warnings.size() == 2);
+  const Error error = refused({{"use_novelty", true}});
+  CHECK(error.id() == "adapter.671");
+  CHECK(says(error, "use_novelty"));
+}
+
+TEST_CASE("target_modules name modules as PEFT reads them: endings, whole paths, a regex, all-linear") {
+  const auto placement = [](const io::Json& changes) { return described(changes).parts[0].placement; };
+  const auto ending = placement({{"target_modules", {"q_proj", "mlp.up_proj"}}});
+  CHECK(ending.layers.all);
+  CHECK(ending.sites == (site::query | site::up));
+  CHECK(placement({{"target_modules", "all-linear"}}).sites == site::linear);
+  const auto regex = placement({{"target_modules", "^.*layers\\.(0|2)\\.self_attn\\.(q|v)_proj$"}});
+  CHECK(regex.layers.chosen == std::vector<Index>{0, 2});
+  CHECK(regex.sites == (site::query | site::value));
+  CHECK(refused({{"target_modules", ".*layers\\.0\\.self_attn\\.q"}}).id() == "adapter.672");  // full match only
+  const auto excluded = placement({{"target_modules", "all-linear"}, {"exclude_modules", {"down_proj"}}});
+  CHECK(excluded.sites == (site::linear & ~site::down));
+  const auto layers = placement({{"target_modules", {"q_proj"}}, {"layers_to_transform", 1}});
+  CHECK(layers.layers.chosen == std::vector<Index>{1});
+  const auto whole = placement({{"target_modules", {"model.layers.0.self_attn.q_proj", "v_proj"}},
+                                {"layers_to_transform", {2}}});  // a whole path does not ask for its layer
+  CHECK(whole.layers.chosen == std::vector<Index>{0, 2});
+  CHECK(whole.modules ==
+        std::vector<std::string>{"model.layers.0.self_attn.q_proj", "model.layers.2.self_attn.v_proj"});
+}
+
+TEST_CASE("targets that graft has no LoRA for are errors, idle ones are warnings") {
+  CHECK(says(refused({{"target_modules", {"q_proj", "lm_head"}}}), "lm_head"));
+  CHECK(refused({{"target_modules", {"embed_tokens"}}}).id() == "adapter.672");
+  CHECK(refused({{"target_modules", {"c_attn"}}}).id() == "adapter.672");
+  const auto file = described({{"target_modules", {"q_proj", "c_attn"}}});
+  REQUIRE(file.warnings.size() == 1);
+  CHECK(file.warnings[0].find("c_attn") != std::string::npos);
+}
+
+TEST_CASE("a damaged LoRA gives one error that names the tensor, what was expected and what was found") {
+  const Error missing = broken("lora", [](auto& d) { d.tensors.erase(d.tensors.begin()); });
+  CHECK(missing.id() == "adapter.650");
+  CHECK(says(missing, q0 + "lora_A.weight"));
+  const Error renamed = broken("lora", [](auto& d) { d.at(q0 + "lora_A.weight").name = q0 + "lora_A.weigh"; });
+  CHECK(renamed.id() == "adapter.650");
+  CHECK(says(renamed, "nearest name in the file is \"" + q0 + "lora_A.weigh\""));
+  const Error extra = broken("lora", [](auto& d) {
+    d.tensors.push_back(d.tensors[0]);
+    d.tensors.back().name = "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight";
+  });
+  CHECK(extra.id() == "adapter.652");
+  CHECK(says(extra, "layers.7"));
+  const Error transposed = broken("lora", [](auto& d) {  // of a square map: A' has the shape that B should have
+    std::swap(d.at(q0 + "lora_A.weight").shape[0], d.at(q0 + "lora_A.weight").shape[1]);
+    std::swap(d.at(q0 + "lora_B.weight").shape[0], d.at(q0 + "lora_B.weight").shape[1]);
+  });
+  CHECK(transposed.id() == "adapter.651");
+  CHECK(says(transposed, "[48, 4], expected [4, 48]: it is transposed"));
+  const Error swapped =
+      broken("lora", [](auto& d) { std::swap(d.at(q1 + "lora_A.weight").name, d.at(q1 + "lora_B.weight").name); });
+  CHECK(swapped.id() == "adapter.651");
+  const Error rank = broken("lora", [](auto& d) { d.config["r"] = 3; });
+  CHECK(rank.id() == "adapter.651");
+  CHECK(says(rank, "[4, 48], expected [3, 48]"));
+  const Error integers = broken("lora", [](auto& d) { d.at(q0 + "lora_A.weight").dtype = io::Dtype::i32; });
+  CHECK(integers.id() == "io.250");
+  const Tensor<float> nan = [] {
+    Tensor<float> t(4, 48);
+    t(1, 2) = std::nanf("");
+    return t;
+  }();
+  const Error not_finite = broken(
+      "lora", [&](auto& d) { d.at(q0 + "lora_A.weight").data = reinterpret_cast<const std::byte*>(nan.data()); });
+  CHECK(not_finite.id() == "model.513");
+  CHECK(says(not_finite, "row 1"));
+}
+
+TEST_CASE("a LoRA of a model with fewer layers does not load, and a cut file is not read") {
+  const Error layers = broken("lora", [](auto& d) {
+    std::erase_if(d.tensors, [](const auto& t) { return t.name.find("layers.2.") != std::string::npos; });
+  });
+  CHECK(layers.id() == "adapter.650");
+  const test::TempFolder folder;
+  const std::string bytes = test::slurp(lora + "/adapter_model.safetensors");
+  (void)folder.write("adapter_config.json", test::slurp(lora + "/adapter_config.json"));
+  (void)folder.write("adapter_model.safetensors", bytes.substr(0, bytes.size() / 2));
+  CHECK(test::error_of([&] { (void)models::open_adapter(folder.path()); }).id() == "io.223");
+}
+
+TEST_CASE("without a model a LoRA is described with the layers that its file names") {
+  const auto file = models::open_adapter(test::golden("adapters/lora-rank-pattern"));
+  CHECK(file.parts[0].placement.layers.all);
+  CHECK(file.parts[0].settings["rank"] == 4);
+  CHECK(file.parts[0].exceptions.at("model.layers.1.self_attn.v_proj.lora")["rank"] == 2);
+  CHECK(file.parts[0].exceptions.at("model.layers.2.mlp.down_proj.lora")["rank"] == 6);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// A golden model in double with an adapter on it, and how far its numbers are from the golden ones.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include <graft/backends/reference.hpp>
+#include <graft/models/open_adapter.hpp>
+
+#include "support/files.hpp"
+#include "support/golden_model.hpp"
+
+namespace graft::test {
+
+using GoldenLlama = models::Llama<Uniform<double>, backends::Reference>;
+
+/// A golden model with its checkpoint.
+struct GoldenBase {
+  models::Checkpoint checkpoint;
+  models::Fingerprint fingerprint;
+  GoldenLlama model;
+
+  explicit GoldenBase(const std::string& name)
+      : checkpoint(models::open_checkpoint(golden("models/" + name))),
+        fingerprint(models::fingerprint_of(checkpoint)),
+        model(GoldenLlama::load(checkpoint)) {}
+
+  template <class StackType>
+  [[nodiscard]] auto load(const std::string& folder) {
+    return models::load_adapter<StackType>(backends::Reference{}, model, fingerprint,
+                                           models::open_adapter(folder, model.layer_count()));
+  }
+};
+
+/// Errors relative to the largest entry, the loss absolute.
+struct AdapterErrors {
+  double logits = 0;
+  double loss = 0;
+  double gradients = 0;
+};
+
+/// One forward and backward of the attached model against io.safetensors; key(grafted, name) is a gradient's name there.
+template <class AttachedType, class Key>
+AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, const io::Safetensors& io, Key key) {
+  const backends::Reference be;
+  const std::string facts = io.path().substr(0, io.path().rfind('.')) + ".json";
+  const auto base = io::json_get<std::string>(io::parse_json(slurp(facts), facts), "model", facts);
+  const LabelledBatch batch = labelled_batch(io::Safetensors::open(golden("models/" + base + "/io.safetensors")));
+  auto* member = &attached;
+  models::LlamaRun<GoldenLlama, AttachedType> run;
+  run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
+              {.keep = true});
+  std::vector<Index> rows;
+  for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+    rows.push_back(t);
+  }
+  Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
+  run.logits(be, model, rows, logits.view());
+  AdapterErrors errors;
+  errors.logits = relative_error(logits.view(), golden_tensor(io, "logits").view());
+  const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, batch.mean());
+  errors.loss = std::abs(loss - golden_tensor(io, "loss")(0, 0));
+  run.backward(be, model);
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    grafted.module.for_each_parameter([&](const char* name, Parameter<double>& parameter) {
+      const auto expected = golden_tensor(io, "grad." + key(grafted, name));
+      errors.gradients = std::max(errors.gradients, relative_error(parameter.gradient.view(), expected.view()));
+    });
+  });
+  return errors;
+}
+
+/// A folder with the two files of an adapter, to be broken.
+struct AdapterDraft {
+  io::Json config;
+  std::vector<io::TensorRef> tensors;
+  io::Safetensors source;  // what the tensors point into
+
+  explicit AdapterDraft(const std::string& folder)
+      : config(io::parse_json(slurp(folder + "/adapter_config.json"), folder)),
+        source(io::Safetensors::open(folder + "/adapter_model.safetensors")) {
+    tensors.assign(source.tensors().begin(), source.tensors().end());
+  }
+  [[nodiscard]] io::TensorRef& at(const std::string& name) {
+    return *std::find_if(tensors.begin(), tensors.end(), [&](const io::TensorRef& t) { return t.name == name; });
+  }
+  /// Writes both files; the configuration learns the hash of the tensors where it holds one.
+  void write(const std::string& folder) {
+    if (config.contains("contents")) {
+      config["contents"] = models::contents_hash(tensors);
+    }
+    models::write_adapter_folder(folder, config, tensors);
+  }
+};
+
+}  // namespace graft::test
