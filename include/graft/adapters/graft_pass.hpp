@@ -83,7 +83,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     [[nodiscard]] bool edits_output() const { return any([](const auto& m) requires requires { m.edits_output(); } { return m.edits_output(); }); }
 
     template <class B, class W>
-    void prepare(const B& be, const W& weight) const {
+    [[gnu::noinline]] void prepare(const B& be, const W& weight) const {
       each([&](Member&, auto&, auto& grafted, auto& cache) {
         if constexpr (requires { grafted.module.prepare(be, cache, weight); }) {
           grafted.module.prepare(be, cache, weight);
@@ -91,51 +91,52 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       });
     }
 
-    // The four phases and their mirror images, on the rows of one block that belong to each module.
+    // The four phases and their mirror images, on the rows of one block that belong to each module. None is inlined: each
+    // is called from many places and holds the code of every adapter.
     template <class B>
-    void read(const B& be, Block b, In<T> x) const {
+    [[gnu::noinline]] void read(const B& be, Block b, In<T> x) const {
       phase(b, x, [&](auto& m, auto& c, Block p, View<const T> v) {
         if constexpr (requires { m.read(be, c, p, v); }) m.read(be, c, p, v);
       });
     }
     template <class B>
-    void edit_input(const B& be, Block b, View<T> x) const {
+    [[gnu::noinline]] void edit_input(const B& be, Block b, View<T> x) const {
       phase(b, x, [&](auto& m, auto& c, Block p, View<T> v) {
         if constexpr (requires { m.edit_input(be, c, p, v); }) m.edit_input(be, c, p, v);
       });
     }
     template <class B>
-    void read_output(const B& be, Block b, In<T> y) const {
+    [[gnu::noinline]] void read_output(const B& be, Block b, In<T> y) const {
       phase(b, y, [&](auto& m, auto& c, Block p, View<const T> v) {
         if constexpr (requires { m.read_output(be, c, p, v); }) m.read_output(be, c, p, v);
       });
     }
     template <class B>
-    void add(const B& be, Block b, View<T> y) const {
+    [[gnu::noinline]] void add(const B& be, Block b, View<T> y) const {
       phase(b, y, [&](auto& m, auto& c, Block p, View<T> v) {
         if constexpr (requires { m.add(be, c, p, v); }) m.add(be, c, p, v);
       });
     }
     template <class B>
-    void add_vjp(const B& be, Block b, In<T> dy) const {
+    [[gnu::noinline]] void add_vjp(const B& be, Block b, In<T> dy) const {
       phase(b, dy, [&](auto& m, auto& c, Block p, View<const T> v) {
         if constexpr (requires { m.add_vjp(be, c, p, v); }) m.add_vjp(be, c, p, v);
       });
     }
     template <class B>
-    void read_output_vjp(const B& be, Block b, View<T> dy) const {
+    [[gnu::noinline]] void read_output_vjp(const B& be, Block b, View<T> dy) const {
       phase(b, dy, [&](auto& m, auto& c, Block p, View<T> v) {
         if constexpr (requires { m.read_output_vjp(be, c, p, v); }) m.read_output_vjp(be, c, p, v);
       });
     }
     template <class B>
-    void edit_input_vjp(const B& be, Block b, View<T> dx) const {
+    [[gnu::noinline]] void edit_input_vjp(const B& be, Block b, View<T> dx) const {
       phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
         if constexpr (requires { m.edit_input_vjp(be, c, p, v); }) m.edit_input_vjp(be, c, p, v);
       });
     }
     template <class B>
-    void read_vjp(const B& be, Block b, View<T> dx) const {
+    [[gnu::noinline]] void read_vjp(const B& be, Block b, View<T> dx) const {
       phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
         if constexpr (requires { m.read_vjp(be, c, p, v); }) m.read_vjp(be, c, p, v);
       });
@@ -143,7 +144,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
 
     /// Sums over rows, outside the segment; x and dy are wide where somebody here reads them.
     template <class B>
-    void gradients(const B& be, const Slab<T>& x, const Slab<T>& dy) const {
+    [[gnu::noinline]] void gradients(const B& be, const Slab<T>& x, const Slab<T>& dy) const {
       each([&](Member& member, auto&, auto& grafted, auto& cache) {
         auto& m = grafted.module;
         if constexpr (requires { m.gradients(be, cache, RowRange{}, View<const T>{}, View<const T>{}); }) {
@@ -156,7 +157,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     }
     /// The same for the gain of a norm, whose rows may be the heads of a token.
     template <class B>
-    void norm_gradients(const B& be, double epsilon, const Slab<T>& x, const Slab<T>& dy) const {
+    [[gnu::noinline]] void norm_gradients(const B& be, double epsilon, const Slab<T>& x, const Slab<T>& dy) const {
       each([&](Member& member, auto&, auto& grafted, auto&) {
         if constexpr (requires { grafted.module.norm_gradients(be, epsilon, View<T>{}, View<T>{}); }) {
           const Index heads = x.wide().rows / pass_->tokens_;
@@ -170,20 +171,20 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
 
     // Edits of a stream, at the chosen rows of one block: h is the block, its first row the block's first.
     template <class B>
-    void edit(const B& be, Block b, View<T> h) const {
+    [[gnu::noinline]] void edit(const B& be, Block b, View<T> h) const {
       each([&](Member&, auto& caches, auto& grafted, auto& cache) {
         edit_with(be, b, h, caches, grafted, [&](auto& m, Block rows, View<T> chosen) { m.edit(be, cache, rows, chosen); });
       });
     }
     template <class B>
-    void edit_vjp(const B& be, Block b, View<T> dh) const {
+    [[gnu::noinline]] void edit_vjp(const B& be, Block b, View<T> dh) const {
       each_reversed([&](Member&, auto& caches, auto& grafted, auto& cache) {
         edit_with(be, b, dh, caches, grafted,
                   [&](auto& m, Block rows, View<T> chosen) { m.edit_vjp(be, cache, rows, chosen); });
       });
     }
     template <class B>
-    void edit_gradients(const B& be) const {
+    [[gnu::noinline]] void edit_gradients(const B& be) const {
       each([&](Member&, auto& caches, auto& grafted, auto& cache) {
         if constexpr (requires { grafted.module.gradients(be, cache, RowRange{}); }) {
           const auto count = static_cast<Index>(caches.rows[static_cast<int>(grafted.part)].in_batch.size());

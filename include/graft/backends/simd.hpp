@@ -39,7 +39,7 @@ struct Simd : Reference {
   // --- products -----------------------------------------------------------------------------------------------------
 
   template <class A, class T, scalar C>
-  void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+  [[gnu::noinline]] void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
     if constexpr (is_product<A, T, C>) {
       require(a.cols == b.cols && c.rows == a.rows && c.cols == b.rows, "shape.120",
               "gemm_nt: a(M,K), b(N,K) and c(M,N) disagree");
@@ -57,7 +57,7 @@ struct Simd : Reference {
   }
 
   template <class A, class T, scalar C>
-  void gemm_nn(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+  [[gnu::noinline]] void gemm_nn(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
     if constexpr (is_product<A, T, C>) {
       require(a.cols == b.rows && c.rows == a.rows && c.cols == b.cols, "shape.120",
               "gemm_nn: a(M,K), b(K,N) and c(M,N) disagree");
@@ -75,7 +75,7 @@ struct Simd : Reference {
   }
 
   template <scalar C>
-  void gemm_tn(Same<C> alpha, In<C> a, In<C> b, Same<C> beta, View<C> c) const {
+  [[gnu::noinline]] void gemm_tn(Same<C> alpha, In<C> a, In<C> b, Same<C> beta, View<C> c) const {
     if constexpr (std::same_as<C, float>) {
       require(a.rows == b.rows && c.rows == a.cols && c.cols == b.cols, "shape.120",
               "gemm_tn: a(K,M), b(K,N) and c(M,N) disagree");

@@ -180,7 +180,7 @@ struct DecoderBlock {
 
  private:
   template <class Graft>
-  void feed_forward_backward(const B& be, Block b, const Graft& graft, const BlockKept<C>& kept,
+  [[gnu::noinline]] void feed_forward_backward(const B& be, Block b, const Graft& graft, const BlockKept<C>& kept,
                              const BlockScratch<P>& scratch, View<C> d) const {
     const View<C> dy = scratch.dy_down.at(b);
     const View<C> da = scratch.da.at(b);
@@ -201,7 +201,7 @@ struct DecoderBlock {
   }
 
   template <class Graft>
-  void attention_backward(const B& be, Block b, const BatchPass<C>& pass, const Graft& graft, const BlockKept<C>& kept,
+  [[gnu::noinline]] void attention_backward(const B& be, Block b, const BatchPass<C>& pass, const Graft& graft, const BlockKept<C>& kept,
                           const BlockScratch<P>& scratch, Reach reach, View<C> dx) const {
     const View<C> dh = scratch.dh.at(b);
     View<C> dq = rows(scratch.dq, b);

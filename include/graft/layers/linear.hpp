@@ -28,7 +28,8 @@ struct LinearScratch {
 };
 
 /// A frozen linear map of N outputs and M inputs. A graft (layer.hpp) sees x, edits a copy of x, sees the product before
-/// the bias, and adds to y; each of these reads what no other writes, so grafts compose in any order.
+/// the bias, and adds to y; each of these reads what no other writes, so grafts compose in any order. A call is a whole
+/// block of products: seven inlined copies of it and of every adapter would only cost compile time.
 template <precision P, class B>
 struct Linear {
   using S = typename P::Stored;
@@ -42,7 +43,7 @@ struct Linear {
 
   /// x(T,M) => y(T,N) for the rows of one block.
   template <class Graft>
-  void forward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> x, View<C> y) const {
+  [[gnu::noinline]] void forward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> x, View<C> y) const {
     graft.read(be, block, x);
     View<const C> seen = x;
     if (graft.edits_input()) {
@@ -61,7 +62,7 @@ struct Linear {
 
   /// dy(T,N) => dx(T,M) = beta dx + its gradient; the phases of forward, mirrored.
   template <class Graft>
-  void backward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> dy, C beta,
+  [[gnu::noinline]] void backward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> dy, C beta,
                 View<C> dx) const {
     graft.add_vjp(be, block, dy);
     View<const C> pulled = dy;

@@ -11,7 +11,8 @@
 #include <array>
 #include <charconv>  // to_chars
 #include <cmath>     // sqrt, isfinite
-#include <cstdint>   // int32_t
+#include <concepts>
+#include <cstdint>  // int32_t
 #include <limits>
 #include <string>
 #include <utility>  // move
@@ -46,9 +47,11 @@ namespace detail {
 }
 
 /// Greedy selection among the rows of `items`, which on the way are replaced by what is left of them.
+/// A template for a reason of its own: who never selects does not compile Eigen's decompositions.
+template <std::same_as<double> Number>
 class GreedySelection {
  public:
-  explicit GreedySelection(EigenMatrix<double> items) : items_(std::move(items)) {}
+  explicit GreedySelection(EigenMatrix<Number> items) : items_(std::move(items)) {}
 
   /// The first k pivots; `where` names the weight in errors.
   [[nodiscard]] Pivots select(Index k, const std::string& where) {
@@ -108,7 +111,7 @@ class GreedySelection {
     }
     const auto explained = factor_.topRows(chosen_);  // (t,n)
     auto row = factor_.row(chosen_);                  // (1,n)
-    row = Eigen::Map<const Eigen::RowVectorXd>(gram_.data() + gram_row_[static_cast<std::size_t>(pivot)] * n, n);
+    row = Eigen::Map<const Eigen::RowVectorX<Number>>(gram_.data() + gram_row_[static_cast<std::size_t>(pivot)] * n, n);
     row.noalias() -= explained.col(pivot).transpose() * explained;
     const double norm = std::sqrt(left_[pivot]);
     row /= norm;
@@ -134,8 +137,8 @@ class GreedySelection {
     candidates.resize(static_cast<std::size_t>(count));
     const Index formed = std::ssize(gram_) / n;
     gram_.resize(static_cast<std::size_t>((formed + count) * n));
-    const EigenMatrix<double> chosen = items_(candidates, Eigen::all);
-    as_eigen(View<double>(gram_.data() + formed * n, count, n)).noalias() = chosen * items_.transpose();
+    const EigenMatrix<Number> chosen = items_(candidates, Eigen::all);
+    as_eigen(View<Number>(gram_.data() + formed * n, count, n)).noalias() = chosen * items_.transpose();
     for (Index i = 0; i < count; ++i) {
       gram_row_[static_cast<std::size_t>(candidates[static_cast<std::size_t>(i)])] = formed + i;
     }
@@ -144,10 +147,10 @@ class GreedySelection {
   /// items -= (items Q) Q^T, where the columns of Q span the pivots chosen since the last start.
   void deflate() {
     const std::vector<std::int32_t> recent(pivots_.order.end() - chosen_, pivots_.order.end());
-    const Eigen::MatrixXd spanning = items_(recent, Eigen::all).transpose();
-    const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(spanning).householderQ() *
-                              Eigen::MatrixXd::Identity(items_.cols(), chosen_);
-    const Eigen::MatrixXd explained = items_ * q;
+    const Eigen::MatrixX<Number> spanning = items_(recent, Eigen::all).transpose();
+    const Eigen::MatrixX<Number> q = Eigen::HouseholderQR<Eigen::MatrixX<Number>>(spanning).householderQ() *
+                                     Eigen::MatrixX<Number>::Identity(items_.cols(), chosen_);
+    const Eigen::MatrixX<Number> explained = items_ * q;
     items_.noalias() -= explained * q.transpose();
     measure();
   }
@@ -167,11 +170,11 @@ class GreedySelection {
     }
   }
 
-  EigenMatrix<double> items_;    // (n,m) each row an item, less its projection on the pivots before the last start
-  EigenMatrix<double> factor_;   // (k,n) Cholesky, rows since the last start
-  std::vector<double> gram_;     // rows of items * items^T that were formed since
+  EigenMatrix<Number> items_;    // (n,m) each row an item, less its projection on the pivots before the last start
+  EigenMatrix<Number> factor_;   // (k,n) Cholesky, rows since the last start
+  std::vector<Number> gram_;     // rows of items * items^T that were formed since
   std::vector<Index> gram_row_;  // (n)   where an item's row stands in gram_, or -1
-  Eigen::VectorXd left_;         // (n)   squared residual norms, 0 for pivots
+  Eigen::VectorX<Number> left_;  // (n)   squared residual norms, 0 for pivots
   double start_ = 0;             // largest of left_ at the last start
   Index chosen_ = 0;             // pivots since the last start
   Pivots pivots_;
@@ -193,7 +196,7 @@ template <class T>
   requires storable<std::remove_const_t<T>>
 [[nodiscard]] Pivots row_pivots(View<T> a, Index k, const std::string& where = {}) {
   detail::require_count(k, a.rows, a.cols, where);
-  return k == 0 ? Pivots{} : detail::GreedySelection(to_eigen_double(a)).select(k, where);
+  return k == 0 ? Pivots{} : detail::GreedySelection<double>(to_eigen_double(a)).select(k, where);
 }
 
 /// The first k pivots among the columns of a.
@@ -201,7 +204,7 @@ template <class T>
   requires storable<std::remove_const_t<T>>
 [[nodiscard]] Pivots column_pivots(View<T> a, Index k, const std::string& where = {}) {
   detail::require_count(k, a.rows, a.cols, where);
-  return k == 0 ? Pivots{} : detail::GreedySelection(to_eigen_double(a).transpose()).select(k, where);
+  return k == 0 ? Pivots{} : detail::GreedySelection<double>(to_eigen_double(a).transpose()).select(k, where);
 }
 
 /// c columns J of a, then r rows K of the panel C = a[:, J].
