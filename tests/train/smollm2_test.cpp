@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real model, SmolLM2-135M-Instruct, against torch, PEFT and pyreft: logits, and twenty steps of LoRA, PMSS and LoReFT.
+#include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
+#include <graft/adapters/subspace.hpp>
+#include <graft/backends/simd.hpp>
+#include <graft/optimizers/adamw.hpp>
+#include <graft/schedules/constant.hpp>
+#include <graft/train/trainer.hpp>
+#if __has_include(<oneapi/dnnl/dnnl.hpp>)
+#include <graft/backends/gemm/onednn.hpp>
+#else
+#include <graft/backends/gemm/eigen.hpp>
+#endif
+
+#include <fstream>
+
+#include <graft/io/json.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+#include "support/golden_model.hpp"
+#include "support/householder_basis.hpp"
+
+using namespace graft;
+
+namespace {
+
+#if __has_include(<oneapi/dnnl/dnnl.hpp>)
+using B = backends::Simd<backends::OneDnn>;
+#else
+using B = backends::Simd<backends::EigenGemm>;
+#endif
+using Model = models::Llama<Uniform<float>, B>;
+using PyreftLoReft = adapters::Subspace<4, test::Householder, adapters::policies::Affine,
+                                        adapters::policies::Difference, adapters::policies::RandomStart>;
+/// One type for all runs, so that the engine is compiled once; a run switches the other parts off.
+using Methods =
+    Stack<At<site::query | site::value, adapters::Lora<8>>, At<site::query | site::value, adapters::Pmss<32>>,
+          At<site::residual, PyreftLoReft>, At<site::residual, adapters::LoReft<4>>>;
+using AttachedType = Attached<float, Methods>;
+
+Methods only(std::size_t method) {
+  Methods stack;
+  std::size_t i = 0;
+  std::apply([&](auto&... at) { ((at.placement.sites = i++ == method ? site::everything : site::none), ...); },
+             stack.parts);
+  const Placement edits{.layers = only_layers({5, 15, 25}), .positions = ends(7, 7)};
+  if (method == 2) {
+    std::get<2>(stack.parts).placement = edits;
+  } else if (method == 3) {
+    std::get<3>(stack.parts).placement = edits;
+  }
+  return stack;
+}
+
+std::string golden_path(const std::string& name) {
+  return test::shared("golden/smollm2/" + name);
+}
+
+std::vector<train::Example> examples(const std::string& file) {
+  std::vector<train::Example> all;
+  std::ifstream lines(golden_path(file));
+  for (std::string line; std::getline(lines, line);) {
+    const io::Json row = io::parse_json(line, file);
+    train::Example& example = all.emplace_back();
+    example.ids = io::json_get<std::vector<std::int32_t>>(row, "ids", file);
+    example.prompt = io::json_get<Index>(row, "prompt", file);
+    example.labels.assign(static_cast<std::size_t>(example.prompt), train::ignored);
+    example.labels.insert(example.labels.end(), example.ids.begin() + example.prompt, example.ids.end());
+  }
+  return all;
+}
+
+std::vector<train::Batch> batches(const std::string& file, std::size_t size) {
+  const auto all = examples(file);
+  std::vector<train::Batch> cut;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i % size == 0) {
+      cut.emplace_back();
+    }
+    cut.back().push(all[i]);
+  }
+  return cut;
+}
+
+double held_out_nll(const B& be, const Model& model, AttachedType& attached) {
+  models::LlamaRun<Model, AttachedType> run;
+  auto* member = &attached;
+  double total = 0;
+  Index labelled = 0;
+  for (const train::Batch& batch : batches("heldout.jsonl", 4)) {
+    run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.labelled());
+    total += run.loss(be, model, batch.rows, batch.targets);
+    labelled += batch.labelled();
+  }
+  return total / static_cast<double>(labelled);
+}
+
+/// How a run's parameter is named in its golden files.
+using Naming = std::string (*)(std::string);
+
+std::string without(std::string name, const std::string& part) {
+  return name.erase(name.find(part), part.size());
+}
+
+void load(const B& be, AttachedType& attached, const io::Safetensors& file, Naming key) {
+  attached.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
+    Tensor<float> values(file.at(key(name)).rows(), file.at(key(name)).cols());
+    io::decode_rows(file.at(key(name)), 0, values.view());
+    be.copy(values.view().reshape(p.value.rows, p.value.cols), p.value);
+  });
+}
+
+/// Worst relative error over the tensors that the file has; `found` picks value or gradient.
+template <class Found>
+double worst(AttachedType& attached, const io::Safetensors& file, Naming key, Found found) {
+  double error = 0;
+  Index compared = 0;
+  attached.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
+    if (file.find(key(name)) != nullptr) {
+      const auto expected = test::golden_tensor(file, key(name));
+      error = std::max(error, test::relative_error(found(p), expected.view().reshape(p.value.rows, p.value.cols)));
+      ++compared;
+    }
+  });
+  return compared > 0 ? error : 1;
+}
+
+/// Twenty steps, each held against the golden loss and norm; then the tensors and the held-out nll.
+void follow(const B& be, const Model& model, AttachedType& attached, const std::string& folder,
+            const std::string& final, Naming key) {
+  const std::string path = golden_path(folder + "/trajectory.json");
+  const io::Json golden = io::parse_json(test::slurp(path), path);
+  const double rate = io::json_get<double>(golden.at("optimizer"), "lr", path);
+  CHECK(parameter_count(attached) == io::json_get<Index>(golden, "trainable", path));
+  const double before = io::json_get<double>(golden, "heldout_nll_before", path);
+  CHECK(std::abs(held_out_nll(be, model, attached) - before) < 5e-5 * before);
+  train::Trainer trainer(be, model, attached, optimizers::AdamW{}, schedules::Constant{},
+                         {.rate = rate, .total_steps = 20});
+  const auto data = batches("train.jsonl", 4);
+  for (std::size_t s = 0; s < 20; ++s) {
+    const auto report = trainer.step(std::span(data).subspan(s, 1));
+    const io::Json& expected = golden.at("steps").at(s);
+    const auto number = [&](const char* name) { return io::json_get<double>(expected, name, path); };
+    CAPTURE(s, report.loss, report.gradient_norm);
+    CHECK(std::abs(report.loss - number("loss")) < 5e-5 * number("loss"));
+    CHECK(std::abs(report.gradient_norm - number("grad_norm")) < 2e-3 * number("grad_norm"));
+    CHECK(report.labelled == io::json_get<Index>(expected, "labelled", path));
+    if (s == 0) {
+      const auto gradients = io::Safetensors::open(golden_path(folder + "/grads_step1.safetensors"));
+      CHECK(worst(attached, gradients, key, [](auto& p) { return p.gradient.view(); }) < 1e-3);  // fp32 against fp32
+    }
+  }
+  const double moved = worst(attached, io::Safetensors::open(golden_path(folder + "/" + final)), key,
+                             [](auto& p) { return View<const float>(p.value); });
+  CAPTURE(moved);
+  CHECK(moved < 1e-3);
+  const double after = io::json_get<double>(golden, "heldout_nll_after", path);
+  CHECK(std::abs(held_out_nll(be, model, attached) - after) < 1e-4 * after);
+}
+
+std::string lora_key(std::string name) {
+  return "base_model.model." + without(std::move(name), ".lora");
+}
+std::string pmss_key(std::string name) {
+  return without(std::move(name), ".pmss");
+}
+std::string loreft_key(std::string name) {
+  const std::string part = name.substr(name.rfind('.') + 1);
+  name.erase(name.find(".subspace"));
+  name.erase(0, std::string("model.").size());
+  return name + (part == "R" ? ".original" : part == "W" ? ".learned_source.weight" : ".learned_source.bias");
+}
+
+Model load_model() {
+  return Model::load(models::open_checkpoint(test::smollm2()));
+}
+
+/// pyreft's (d,r) or (d,d) tensors stand for their transposes here.
+Tensor<float> transposed(const io::Safetensors& file, const std::string& name) {
+  const auto values = test::golden_tensor(file, name);
+  Tensor<float> turned(values.cols(), values.rows());
+  for (Index i = 0; i < values.rows(); ++i) {
+    for (Index j = 0; j < values.cols(); ++j) {
+      turned(j, i) = static_cast<float>(values(i, j));
+    }
+  }
+  return turned;
+}
+
+}  // namespace
+
+TEST_CASE("SmolLM2's logits and the nll of real text equal torch's", "[real][shared]") {
+  const B be;
+  Model model = load_model();
+  const auto file = io::Safetensors::open(golden_path("logits.safetensors"));
+  models::LlamaRun<Model, AttachedType> run;
+  for (const std::string name : {"prompt0.", "prompt1.", "prompt2."}) {
+    CAPTURE(name);
+    const auto ids = io::read_integers(file.at(name + "ids"));
+    const std::vector<std::int32_t> tokens(ids.begin(), ids.end());
+    const auto length = static_cast<Index>(ids.size());
+    Ragged batch;
+    batch.push(length, 1, 0, 0);
+    run.forward(be, model, {}, batch, tokens, length);
+    std::vector<Index> rows;
+    for (Index t = 0; t < length; ++t) {
+      rows.push_back(t);
+    }
+    Tensor<float> logits(length, model.config.vocab);
+    run.logits(be, model, rows, logits.view());
+    CHECK(test::relative_error(logits.view().middle_rows(length - 1, 1),
+                               test::golden_tensor(file, name + "last_logits").view()) < 2e-5);
+    const auto top = io::read_integers(file.at(name + "top10_ids"));
+    const auto expected = test::golden_tensor(file, name + "top10_logits");
+    Tensor<float> found(length, 10);
+    for (Index t = 0; t < length; ++t) {
+      for (Index k = 0; k < 10; ++k) {
+        found(t, k) = logits(t, top[static_cast<std::size_t>(10 * t + k)]);
+      }
+    }
+    CHECK(test::relative_error(found.view(), expected.view()) < 2e-5);
+  }
+  for (const std::string name : {"passage0.", "passage1.", "passage2.", "passage3."}) {
+    CAPTURE(name);
+    const auto ids = io::read_integers(file.at(name + "ids"));
+    train::Example example;
+    example.ids.assign(ids.begin(), ids.end());
+    example.labels = example.ids;
+    train::Batch batch;
+    batch.push(example, 0);
+    run.forward(be, model, {}, batch.ragged, batch.tokens, batch.labelled());
+    (void)run.loss(be, model, batch.rows, batch.targets);
+    const auto expected = test::golden_tensor(file, name + "nll");
+    CHECK(test::relative_error(run.row_nll(), expected.view().reshape(batch.labelled(), 1)) < 2e-5);
+  }
+}
+
+TEST_CASE("twenty steps of LoRA on SmolLM2 follow PEFT's", "[real][shared]") {
+  const B be;
+  Model model = load_model();
+  auto attached = attach(be, model, only(0), 1);
+  load(be, attached, io::Safetensors::open(golden_path("train_lora/init/adapter_model.safetensors")), lora_key);
+  follow(be, model, attached, "train_lora", "final/adapter_model.safetensors", lora_key);
+}
+
+TEST_CASE("twenty steps of PMSS on SmolLM2 follow the golden ones, from the golden skeletons", "[real][shared]") {
+  const B be;
+  Model model = load_model();
+  auto attached = attach(be, model, only(1), 1);
+  const auto file = io::Safetensors::open(golden_path("train_pmss/init.safetensors"));
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires { grafted.module.skeleton(); }) {
+      const auto equal = [&](const std::vector<std::int32_t>& found, const char* part) {
+        const auto expected = io::read_integers(file.at(grafted.place.name + part));
+        return std::equal(found.begin(), found.end(), expected.begin(), expected.end());
+      };
+      CAPTURE(grafted.place.name);
+      CHECK(equal(grafted.module.skeleton().columns, ".J"));
+      CHECK(equal(grafted.module.skeleton().rows, ".K"));
+    }
+  });
+  follow(be, model, attached, "train_pmss", "final.safetensors", pmss_key);
+}
+
+TEST_CASE("twenty steps of LoReFT on SmolLM2 follow pyreft's, through pyreft's own parametrisation", "[real][shared]") {
+  const B be;
+  Model model = load_model();
+  auto attached = attach(be, model, only(2), 1);
+  const auto file = io::Safetensors::open(golden_path("train_loreft/init.safetensors"));
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires { grafted.module.set_basis(be, View<const float>{}); }) {
+      grafted.module.set_basis(be, transposed(file, "layers." + std::to_string(grafted.place.layer) + ".base").view());
+    }
+  });
+  load(be, attached, file, loreft_key);
+  attached.after_step(be);
+  follow(be, model, attached, "train_loreft", "final.safetensors", loreft_key);
+}
+
+TEST_CASE("graft's own LoReFT, from the same R, W and b, reaches pyreft's held-out nll within 1 %", "[real][shared]") {
+  const B be;
+  Model model = load_model();
+  auto attached = attach(be, model, only(3), 1);
+  const auto file = io::Safetensors::open(golden_path("train_loreft/init.safetensors"));
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    const std::string layer = "layers." + std::to_string(grafted.place.layer);
+    grafted.module.for_each_parameter([&](const std::string& part, Parameter<float>& p) {
+      if (part == "R") {
+        be.copy(transposed(file, layer + ".rotate_layer").view(), p.value);
+      } else {
+        const auto values = test::golden_tensor(file, loreft_key("model." + layer + ".subspace." + part));
+        for (Index i = 0; i < p.size(); ++i) {
+          p.value(i / p.value.cols, i % p.value.cols) = static_cast<float>(values.data()[i]);
+        }
+      }
+    });
+  });
+  const std::string path = golden_path("train_loreft/trajectory.json");
+  const io::Json golden = io::parse_json(test::slurp(path), path);
+  train::Trainer trainer(be, model, attached, optimizers::AdamW{}, schedules::Constant{},
+                         {.rate = 9e-4, .total_steps = 20});
+  const auto data = batches("train.jsonl", 4);
+  for (std::size_t s = 0; s < 20; ++s) {
+    (void)trainer.step(std::span(data).subspan(s, 1));
+  }
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires { grafted.module.basis(); }) {
+      CHECK(linalg::orthonormality_error(grafted.module.basis()) < 1e-5);
+    }
+  });
+  const double expected = io::json_get<double>(golden, "heldout_nll_after", path);
+  const double found = held_out_nll(be, model, attached);
+  CAPTURE(found, expected);
+  CHECK(std::abs(found - expected) < 0.01 * expected);
+}
