@@ -71,3 +71,46 @@ TEST_CASE("logits, hidden states, loss and every gradient equal the golden ones 
     }
   }
 }
+
+TEST_CASE("a run refuses what it cannot run, in words") {
+  using Model = models::Llama<Uniform<double>, backends::Reference>;
+  const backends::Reference be;
+  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  auto attached = attach(be, model, Everything{}, 1);
+  auto* const member = &attached;
+  const std::span bank(&member, 1);
+  models::LlamaRun<Model, decltype(attached)> run;
+  const std::vector<std::int32_t> tokens = {1, 2, 3};
+  const std::vector<Index> rows = {0, 1};
+  const std::vector<std::int32_t> labels = {2, 3};
+  Ragged batch;
+  batch.push(3, 1);
+
+  CHECK_THROWS_WITH(run.forward(be, model, bank, batch, std::span(tokens).first(2), 1), test::contains("shape.146"));
+  const std::vector<std::int32_t> foreign = {1, 2, 131};
+  CHECK_THROWS_WITH(run.forward(be, model, bank, batch, foreign, 1),
+                    test::contains("train.410: token id 131 lies outside the vocabulary of 131"));
+  Ragged later;
+  later.push(3, 1, 4);
+  CHECK_THROWS_WITH(run.forward(be, model, bank, later, tokens, 1), test::contains("shape.142"));
+  run.forward(be, model, bank, batch, tokens, 1);
+  CHECK_THROWS_WITH(run.loss(be, model, rows, labels), test::contains("shape.143"));
+  CHECK_THROWS_WITH(run.backward(be, model), test::contains("shape.144"));
+}
+
+TEST_CASE("logits and losses are computed in chunks of the rows that forward was told of, whatever their number") {
+  using Model = models::Llama<Uniform<double>, backends::Reference>;
+  const backends::Reference be;
+  const Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  const auto io = io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors"));
+  const test::LabelledBatch batch = test::labelled_batch(io);
+  models::LlamaRun<Model, Attached<double, Nothing>> run;
+  run.forward(be, model, {}, batch.ragged, batch.tokens, 5);
+  std::vector<Index> rows;
+  for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+    rows.push_back(t);
+  }
+  Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
+  run.logits(be, model, rows, logits.view());  // 62 rows, 5 at a time
+  CHECK(test::relative_error(logits.view(), test::golden_tensor(io, "logits").view()) < 1e-11);
+}

@@ -8,7 +8,7 @@
 
 namespace graft {
 
-/// What every failure of graft throws: `id` is stable ("shape.101"), `what` the sentence, `where` the file, key or flag.
+/// What every failure of graft throws: `id` is stable ("shape.102"), `what` the sentence, `where` the file, key or flag.
 class Error : public std::runtime_error {
  public:
   Error(std::string id, const std::string& what, std::string where = {})

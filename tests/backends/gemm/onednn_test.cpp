@@ -44,3 +44,10 @@ TEST_CASE("oneDNN's bf16 products equal Reference wherever the library has them,
     }
   }
 }
+
+TEST_CASE("a view whose rows overlap is refused by oneDNN, in our words") {
+  Tensor<float> memory(2, 8);
+  const View<float> overlapping(memory.data(), 2, 8, 4);
+  CHECK_THROWS_WITH(backends::OneDnn::nt(1, memory.view(), Tensor<float>(8, 8).view(), 0, overlapping),
+                    "shape.141: OneDnn: sgemm refused its arguments");
+}
