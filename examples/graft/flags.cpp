@@ -150,6 +150,7 @@ int run_command_line(int count, const char* const* arguments) {
   CLI::App app("Finetunes LLaMA-style models with small adapters: LoRA, PMSS, LoReFT and kin.", "graft");
   app.set_version_flag("--version", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) +
                                         "." + std::to_string(GRAFT_VERSION_PATCH));
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // subcommands inherit it
   app.require_subcommand(0, 1);
   app.allow_extras();
 

@@ -73,8 +73,30 @@ TEST_CASE("what SentencePiece puts before a text stands before the prompt, once"
   const train::Example example = load(R"({"prompt": "Hello world", "completion": " again"})", options).examples.at(0);
   const Ids whole = tokenizer.encode("Hello world again", true);
   CHECK(example.ids == joined({whole, {*tokenizer.eos()}}));
-  CHECK(example.ids.front() == *tokenizer.bos());
   CHECK(example.prompt == std::ssize(tokenizer.encode("Hello world", true)));
+}
+
+TEST_CASE("a tokenizer that wants BOS gets it before texts and raw pairs, and EOS only where the data ends") {
+  io::TokenizerData arrays;
+  arrays.model = "llama";
+  arrays.tokens = {"<unk>", "<s>", "</s>", "a", "b"};
+  arrays.scores = {0, 0, 0, -1, -2};
+  arrays.types = {2, 3, 3, 1, 1};
+  arrays.bos = 1;
+  arrays.eos = 2;
+  arrays.add_space_prefix = false;
+  arrays.add_bos = true;
+  for (const bool add_eos : {false, true}) {
+    arrays.add_eos = add_eos;
+    const text::Tokenizer tokenizer = text::from_arrays(arrays);
+    CHECK(train::opening(tokenizer) == Ids{1});
+    const train::Dataset data =
+        load(R"([{"prompt": "ab", "completion": "ba"}, {"text": "ab"}])", {.tokenizer = &tokenizer});
+    CHECK(data.examples.at(0).ids == Ids{1, 3, 4, 4, 3, 2});
+    CHECK(data.examples.at(0).labels == Ids{-100, -100, -100, 4, 3, 2});
+    CHECK(data.examples.at(1).ids == Ids{1, 3, 4, 2});
+    CHECK(data.examples.at(1).labels == Ids{1, 3, 4, 2});
+  }
 }
 
 TEST_CASE("a token that straddles prompt and completion is trained") {

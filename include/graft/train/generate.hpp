@@ -27,8 +27,8 @@ struct Sampling {
 /// What generation is given beside the prompt.
 struct GenerateOptions {
   Index most = 128;  // tokens to generate at most
-  Sampling sampling;
-  std::vector<std::int32_t> stop;  // ids that end the text; the one that did is part of it
+  Sampling sampling{};
+  std::vector<std::int32_t> stop{};  // ids that end the text; the one that did is part of it
 };
 
 /// The token that a row of logits gives at step `step`, a function of seed and step.

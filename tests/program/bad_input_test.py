@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every mistake gives one line that names it, exit code 2, and nothing on disk."""
+import json
+import pathlib
+import shutil
+
+from program import GOLDEN, folder, graft, run_tests, token_records, write_lines
+
+MODEL = GOLDEN / "models" / "llama-gqa"
+
+
+def refused(home, words, *expected):
+    """The run ends with 2, one line on stderr holds every expected word, and the folder is as it was."""
+    before = {path: path.stat().st_size for path in home.rglob("*")}
+    done = graft(*words)
+    said = done.stderr
+    assert done.returncode == 2, f"{words}: exit {done.returncode}\n{said}"
+    assert said.startswith("graft: ") and said.count("\n") == 1, f"{words}: not one line\n{said}"
+    assert done.stdout == "", f"{words}: stdout says {done.stdout}"
+    for word in expected:
+        assert word in said, f"{words}: \"{word}\" is missing in\n{said}"
+    after = {path: path.stat().st_size for path in home.rglob("*")}
+    assert before == after, f"{words}: {set(after) - set(before)} was written"
+
+
+def finetune(home, *words, data=None, model=MODEL):
+    return ["finetune", "--model", model, "--data", data or home / "train.jsonl", "--out", home / "run", "--threads", 1, *words]
+
+
+def prepared(name):
+    home = pathlib.Path(name)
+    write_lines(home / "train.jsonl", token_records(8))
+    return home
+
+
+def test_flags():
+    """unknown flags, subcommands, values and missing flags are named, with what was meant"""
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home, "--rnak", 4), "train.430", "--rnak", "--rank")
+        refused(home, finetune(home, "stray"), "train.430", "stray")
+        refused(home, ["finetun"], "train.430", "finetune")
+        refused(home, finetune(home, "--rank", "four"), "train.430", "rank")
+        refused(home, ["finetune", "--data", home / "train.jsonl", "--out", home / "run"], "train.430", "--model")
+        refused(home, ["finetune", "--model", MODEL, "--out", home / "run"], "train.430", "--data")
+        refused(home, ["finetune", "--model", MODEL, "--data", home / "train.jsonl"], "train.430", "--out")
+        refused(home, ["eval", "--model", MODEL], "train.430", "--data")
+        refused(home, ["inspect"], "train.430", "PATH")
+        refused(home, ["generate", "--model", MODEL], "train.430", "--prompt", "--chat")
+        for flag, value in [("--rank", 0), ("--batch-size", 0), ("--dropout", 1.5), ("--optimizer", "adma"), ("--threads", -1),
+                            ("--schedule", "liner"), ("--dtype", "fp8"), ("--train-on", "prompt"), ("--epochs", 0),
+                            ("--max-seq-len", 129), ("--format", "gguf"), ("--val-split", 8), ("--clip", -1)]:
+            refused(home, finetune(home, flag, value), "train.431", flag, str(value))
+
+
+def test_adapters_and_places():
+    """unknown adapters, layers, targets, positions and settings are named"""
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home, "--adapter", "lorra"), "train.433", "lorra", "lora")
+        refused(home, finetune(home, "--target", "q_prj"), "train.433", "q_prj", "q_proj")
+        refused(home, finetune(home, "--adapter", "loreft", "--target", "q_proj"), "train.433", "q_proj")
+        for layers in ["3", "0;7", "2-1", "x", ";"]:
+            refused(home, finetune(home, "--layers", layers), "train.432", "--layers")
+        refused(home, finetune(home, "--num-layers", 4), "train.432", "--num-layers")
+        for positions in ["g3", "f", "f0+l0", "7"]:
+            refused(home, finetune(home, "--adapter", "loreft", "--positions", positions), "train.436", positions)
+        refused(home, finetune(home, "--positions", "f1+l1"), "train.434", "--positions")
+        refused(home, finetune(home, "--adapter", "loreft", "--alpha", 2), "train.434", "--alpha", "loreft")
+        refused(home, finetune(home, "--adapter", "loreft", "--format", "peft"), "train.434", "loreft")
+        refused(home, finetune(home, "--adapter", "full", "--dtype", "bf16"), "train.435", "fp32")
+        refused(home, finetune(home, "--adapter", "pmss", "--rank", 17), "adapter.610", "k_proj", "17")
+        refused(home, finetune(home, "--adapter", "loreft", "--rank", 49), "adapter.620", "49")
+        refused(home, finetune(home, "--init-adapter", home), "adapter.658", str(home))
+
+
+def test_data():
+    """data that is absent, empty, broken, of unknown keys or of no use is refused with its line"""
+    with folder() as name:
+        home = prepared(name)
+
+        def with_data(text):
+            (home / "bad.jsonl").write_text(text)
+            return finetune(home, data=home / "bad.jsonl")
+
+        refused(home, finetune(home, data=home / "none.jsonl"), "io.201", "none.jsonl")
+        for text, *expected in [("", "train.426", "bad.jsonl"), ("[]", "train.426"), ("\n\n", "train.426"),
+                                ('{"input_ids": [1]}\n{"input_ids": [1,', "io.210", "bad.jsonl:2"), ("[1]", "io.241"),
+                                ('[{"input_ids": [1, 2]}', "io.240"), ('{"contxt": "a"}', "train.420", "contxt"),
+                                ('{"messages": 3}', "train.421"), ('{"input_ids": [1, 2], "labels": [1]}', "train.422"),
+                                ('{"input_ids": [1, 131]}', "train.423", "131"), ('{"text": "a"}', "train.424", "tokenizer"),
+                                ('{"input_ids": [1, 2], "prompt_length": 3}', "train.425", "3"),
+                                ('{"input_ids": [1, 2], "labels": [1, -100]}', "train.427")]:
+            refused(home, with_data(text), *expected)
+        long_prompt = json.dumps({"input_ids": list(range(20)), "labels": [-100] * 19 + [19]})
+        refused(home, [*with_data(long_prompt), "--max-seq-len", 10], "train.427", "10 tokens", "bad.jsonl")
+        refused(home, [*with_data('{"input_ids": [1, 2, 3]}'), "--adapter", "loreft", "--rank", 2], "train.438", "--positions all")
+        (home / "bad.jsonl").write_text(json.dumps({"input_ids": [1] * 129}))
+        refused(home, ["eval", "--model", MODEL, "--data", home / "bad.jsonl", "--logits", home / "l.npy"], "train.441")
+        refused(home, ["eval", "--model", MODEL, "--data", home / "bad.jsonl", "--batch-size", 0], "train.431")
+
+
+def test_models():
+    """a model that is absent, cut, changed, not a number or of unknown keys is refused with the name of what is wrong"""
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home, model=home / "none.gguf"), "model.520", "none.gguf")
+        refused(home, finetune(home, model=home / "train.jsonl"), "model.520")
+        model = home / "model"
+
+        def changed(change):
+            shutil.rmtree(model, ignore_errors=True)
+            model.mkdir()
+            shutil.copyfile(MODEL / "config.json", model / "config.json")
+            weights = bytearray((MODEL / "model.safetensors").read_bytes())
+            config = json.loads((model / "config.json").read_text())
+            weights = change(weights, config) or weights
+            (model / "config.json").write_text(json.dumps(config))
+            (model / "model.safetensors").write_bytes(weights)
+            return finetune(home, model=model)
+
+        refused(home, changed(lambda weights, config: weights[:-100]), "io.223", "model.safetensors")
+        refused(home, changed(lambda weights, config: weights[:5]), "io.220")
+
+        def not_a_number(weights, config):
+            weights[-4:] = b"\x00\x00\xc0\x7f"
+
+        refused(home, changed(not_a_number), "model.513")
+        refused(home, changed(lambda weights, config: config.update(num_hidden_layers=4)), "model.510", "model.layers.3")
+        refused(home, changed(lambda weights, config: config.update(num_hidden_layers=2)), "model.511", "model.layers.2")
+        refused(home, changed(lambda weights, config: config.update(intermediate_size=100)), "model.512", "101")
+        refused(home, changed(lambda weights, config: config.update(vocab_size=10**12)), "model.504")
+        refused(home, changed(lambda weights, config: config.update(logit_scale=2.0)), "logit_scale")
+        changed(lambda weights, config: None)
+        (model / "model.safetensors").unlink()
+        refused(home, finetune(home, model=model), "model.520")
+
+
+def test_generate():
+    """a prompt without a tokenizer, a bad number and an unknown file are refused"""
+    with folder() as name:
+        home = prepared(name)
+        words = ["generate", "--model", MODEL]
+        refused(home, [*words, "--prompt", "a"], "train.424", "tokenizer")
+        refused(home, [*words, "--prompt", "a", "--chat", "b"], "train.430")
+        refused(home, [*words, "--prompt", "a", "--top-p", 0], "train.431", "--top-p")
+        refused(home, [*words, "--prompt", "a", "--temperature", -1], "train.431", "--temperature")
+        refused(home, [*words, "--prompt", "a", "--max-tokens", 0], "train.431", "--max-tokens")
+        smollm = GOLDEN / "tokenizer" / "bytelevel-smollm"
+        refused(home, [*words, "--tokenizer", smollm, "--chat", "a", "--chat-template", "chatlm"], "text.341", "chatlm")
+        refused(home, [*words, "--tokenizer", smollm, "--prompt", "word " * 200], "train.440", "128")
+        refused(home, [*words, "--tokenizer", home / "train.jsonl", "--prompt", "a"], "model.530")
+        refused(home, ["inspect", home / "nothing"], "model.520")
+
+
+run_tests(globals())

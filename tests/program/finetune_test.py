@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""finetune, eval and generate on a tiny model: what they write, what they print, what they promise to repeat."""
+import json
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import xml.dom.minidom
+
+from program import GOLDEN, GRAFT, folder, good, graft, read_npy, read_safetensors, run_tests, token_records, write_lines
+
+MODEL = GOLDEN / "models" / "llama-gqa"
+SMALL = ["--batch-size", 4, "--lr", 1e-2, "--rank", 2, "--threads", 1]
+ADAPTERS = ["lora", "rslora", "pmss", "loreft", "noreft", "direft", "nodireft", "direft-orthonormal", "consreft", "lobireft"]
+
+
+def prepare(home):
+    data = write_lines(home / "train.jsonl", token_records(24))
+    valid = write_lines(home / "valid.jsonl", token_records(6, seed=2))
+    return data, valid
+
+
+def losses(run):
+    return [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def evaluate(data, *words):
+    return json.loads(good("eval", "--model", MODEL, "--data", data, "--json", "--threads", 1, *words))
+
+
+def test_every_adapter_trains_saves_and_loads():
+    """every adapter lowers the loss, and what is saved evaluates to what training saw at its end"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, valid = prepare(home)
+        for adapter in ADAPTERS:
+            out = home / adapter
+            words = {"loreft": ["--share-weights"], "lobireft": ["--lr", 0.3]}.get(adapter, [])  # a bias alone learns slowly
+            good("finetune", "--model", MODEL, "--data", data, "--valid", valid, "--adapter", adapter, "--epochs", 3,
+                 "--out", out, *SMALL, *words)
+            assert {p.name for p in out.iterdir()} == {
+                "adapter_config.json", "adapter_model.safetensors", "log.jsonl", "run.json", "loss.svg"}, adapter
+            log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+            assert [record["step"] for record in log] == list(range(1, 19)), adapter
+            for record in log:
+                assert {"step", "loss", "lr", "grad_norm", "tokens", "seconds"} <= record.keys(), record
+            assert [record["step"] for record in log if "valid_loss" in record] == [6, 12, 18], adapter
+            first, last = (sum(r["loss"] for r in part) for part in (log[:6], log[-6:]))
+            assert last < first, f"{adapter}: {first} -> {last}"
+            run = json.loads((out / "run.json").read_text())
+            assert {"settings", "model", "machine", "times", "memory", "data", "result"} <= run.keys()
+            assert run["settings"]["adapter"] == adapter and run["settings"]["rank"] == 2
+            assert run["result"]["status"] == "finished" and run["memory"]["peak_bytes"] > 0
+            xml.dom.minidom.parse(str(out / "loss.svg"))
+            found = evaluate(valid, "--adapter", out, "--batch-size", 4)
+            assert abs(found["loss"] - log[-1]["valid_loss"]) < 1e-5, (adapter, found, log[-1])
+
+
+def test_trainable_counts():
+    """the trainable counts are the papers' arithmetic"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        d, kv, f, layers, r = 48, 16, 101, 3, 2
+        lora = layers * r * ((d + d) + 2 * (d + kv) + (d + d) + 2 * (d + f) + (f + d))
+        for adapter, words, count in [("lora", [], lora), ("lora", ["--target", "q_proj,v_proj"], layers * r * (3 * d + kv)),
+                                      ("pmss", [], layers * 7 * r * r), ("loreft", [], layers * 2 * (2 * d * r + r)),
+                                      ("loreft", ["--share-weights", "--layers", "0;2"], 2 * (2 * d * r + r)),
+                                      ("lobireft", ["--positions", "all", "--num-layers", 1], d * r + r)]:
+            out = home / f"{adapter}{len(words)}"
+            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--steps", 1, "--out", out, *SMALL, *words)
+            run = json.loads((out / "run.json").read_text())
+            assert run["model"]["trainable"] == count, (adapter, words, run["model"]["trainable"], count)
+
+
+def test_runs_repeat():
+    """a run repeats bit for bit with its seed, whatever the number of threads, and not with another seed"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+
+        def run(out, *words):
+            good("finetune", "--model", MODEL, "--data", data, "--out", home / out, "--batch-size", 4, "--lr", 1e-2,
+                 "--steps", 8, "--dropout", 0.1, *words)
+            return losses(home / out), (home / out / "adapter_model.safetensors").read_bytes()
+
+        one = run("a", "--seed", 3, "--threads", 1)
+        assert one == run("b", "--seed", 3, "--threads", 1)
+        assert one == run("c", "--seed", 3, "--threads", 2)
+        assert one[0] != run("d", "--seed", 4, "--threads", 1)[0]
+        assert run("e", "--no-shuffle", "--steps", 1)[0] != one[0][:1]
+
+
+def test_accumulation_is_one_batch():
+    """two batches of two are the same step as one of four, whatever their labelled tokens"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+
+        def first_losses(out, *words):
+            good("finetune", "--model", MODEL, "--data", data, "--out", home / out, "--steps", 6, "--no-shuffle", "--lr", 1e-2,
+                 "--threads", 1, *words)
+            return losses(home / out)
+
+        whole = first_losses("whole", "--batch-size", 4)
+        parts = first_losses("parts", "--batch-size", 2, "--grad-accum", 2)
+        assert all(abs(a - b) < 1e-4 for a, b in zip(whole, parts)), (whole, parts)
+
+
+def test_init_adapter_goes_on():
+    """a run from an adapter begins where that adapter's evaluation stands"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        for adapter in ["lora", "pmss", "loreft"]:
+            first, second = home / (adapter + "1"), home / (adapter + "2")
+            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--epochs", 2, "--out", first, *SMALL)
+            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--init-adapter", first, "--steps", 1,
+                 "--batch-size", 24, "--no-shuffle", "--out", second, "--threads", 1)
+            found = evaluate(data, "--adapter", first)
+            assert abs(losses(second)[0] - found["loss"]) < 1e-5, (adapter, losses(second), found)
+
+
+def test_lora_is_a_peft_folder():
+    """LoRA is saved as PEFT reads it: names, shapes, configuration"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        good("finetune", "--model", MODEL, "--data", data, "--target", "q_proj,down_proj", "--layers", "1-2", "--steps", 1,
+             "--alpha", 4, "--out", home / "run", *SMALL)
+        config = json.loads((home / "run" / "adapter_config.json").read_text())
+        assert config["peft_type"] == "LORA" and config["r"] == 2 and config["lora_alpha"] == 4, config
+        tensors = read_safetensors(home / "run" / "adapter_model.safetensors")
+        assert len(tensors) == 8
+        key = "base_model.model.model.layers.2.mlp.down_proj.lora_"
+        assert tensors[key + "A.weight"][:2] == ("F32", [2, 101]) and tensors[key + "B.weight"][:2] == ("F32", [48, 2])
+
+
+def test_logits_are_every_row():
+    """--logits holds every token of the file in its order, the golden ones"""
+    expected = read_safetensors(MODEL / "io.safetensors")
+
+    def numbers(key):
+        import struct
+        code = {"I64": "q", "F64": "d"}[expected[key][0]]
+        return struct.unpack(f"<{len(expected[key][2]) // 8}{code}", expected[key][2])
+
+    ids, labels, offsets, golden = (numbers(key) for key in ("input_ids", "labels", "offsets", "logits"))
+    with folder() as name:
+        home = pathlib.Path(name)
+        rows = [{"input_ids": ids[a:b], "labels": labels[a:b]} for a, b in zip(offsets, offsets[1:])]
+        data = write_lines(home / "rows.jsonl", rows)
+        found = evaluate(data, "--logits", home / "logits.npy")
+        shape, logits = read_npy(home / "logits.npy")
+        assert shape == (len(ids), 131), shape
+        scale = max(map(abs, golden))
+        assert max(abs(a - b) for a, b in zip(logits, golden)) < 1e-5 * scale
+        loss = numbers("loss")[0]
+        assert abs(found["loss"] - loss) < 1e-5 and found["tokens"] == 42, found
+        assert abs(found["perplexity"] - math.exp(found["loss"])) < 1e-9 * found["perplexity"]
+
+
+def test_a_json_list_is_data():
+    """a JSON list and the JSONL of the same records evaluate alike"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        records = [json.loads(line) for line in data.read_text().splitlines()]
+        (home / "list.json").write_text(json.dumps(records, indent=1))
+        assert evaluate(data)["loss"] == evaluate(home / "list.json")["loss"]
+
+
+def test_interrupt_saves():
+    """Ctrl-C finishes the step, saves a whole run, and ends with 130"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        run = subprocess.Popen([GRAFT, "finetune", "--model", MODEL, "--data", data, "--steps", "1000000", "--out", home / "run",
+                                "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        log = home / "run" / "log.jsonl"
+        deadline = time.time() + 120
+        while time.time() < deadline and not (log.exists() and log.stat().st_size > 0):
+            time.sleep(0.05)
+        os.kill(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=120)
+        assert run.returncode == 130, (run.returncode, errors)
+        result = json.loads((home / "run" / "run.json").read_text())["result"]
+        assert result["status"] == "interrupted" and result["steps"] == len(losses(home / "run")) > 0
+        evaluate(data, "--adapter", home / "run")
+
+
+def test_dry_run_and_overwrite():
+    """a dry run writes nothing, a second run needs --overwrite, and stdout of a run is its folder"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        words = ["finetune", "--model", MODEL, "--data", data, "--steps", 1, "--out", home / "run", *SMALL]
+        done = graft(*words, "--dry-run")
+        assert done.returncode == 0 and not (home / "run").exists() and done.stdout == ""
+        for expected in ["parameters", "trainable", "carry loss", "memory"]:
+            assert expected in done.stderr, done.stderr
+        assert good(*words).strip() == str(home / "run")
+        before = (home / "run" / "log.jsonl").read_text()
+        again = graft(*words)
+        assert again.returncode == 2 and "--overwrite" in again.stderr
+        assert (home / "run" / "log.jsonl").read_text() == before
+        result = json.loads(good(*words, "--overwrite", "--json"))
+        assert result["steps"] == 1 and result["status"] == "finished"
+
+
+def test_save_every_and_split():
+    """--save-every keeps loadable steps, --val-split holds records out"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        good("finetune", "--model", MODEL, "--data", data, "--val-split", 0.25, "--steps", 5, "--save-every", 2, "--out",
+             home / "run", *SMALL)
+        run = json.loads((home / "run" / "run.json").read_text())
+        assert run["valid_examples"] == 6 and run["result"]["valid_loss"] > 0
+        assert sorted(p.name for p in home.glob("run/step-*")) == ["step-000002", "step-000004"]
+        evaluate(data, "--adapter", home / "run" / "step-000004")
+
+
+def test_full_finetuning_trains():
+    """full finetuning lowers the loss and says that it saves the weights' own numbers"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        good("finetune", "--model", MODEL, "--data", data, "--adapter", "full", "--lr", 1e-3, "--epochs", 3, "--batch-size", 4,
+             "--threads", 1, "--out", home / "run")
+        found = losses(home / "run")
+        assert sum(found[-6:]) < sum(found[:6]), found
+        assert evaluate(data, "--adapter", home / "run")["loss"] < evaluate(data)["loss"]
+
+
+def test_inspect_tells():
+    """inspect reads a model, an adapter and a safetensors file, as a table and as JSON"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        good("finetune", "--model", MODEL, "--data", data, "--adapter", "pmss", "--steps", 1, "--out", home / "run", *SMALL)
+        model = json.loads(good("inspect", MODEL, "--json"))
+        assert model["parameters"] == 68688 and model["layers"] == 3 and len(model["tensors"]) == 29, model
+        assert "68,688" in good("inspect", MODEL)
+        adapter = json.loads(good("inspect", home / "run", "--json"))
+        assert adapter["kind"] == "adapter" and len(adapter["tensors"]) == 3 * 21
+        assert "GRAFT_PMSS" in good("inspect", home / "run")
+        tensors = json.loads(good("inspect", MODEL / "model.safetensors", "--json"))
+        assert tensors["kind"] == "safetensors" and len(tensors["tensors"]) == 29
+        assert "model.norm.weight" in good("inspect", MODEL / "model.safetensors")
+
+
+def test_bf16_is_near():
+    """--dtype bf16 evaluates near fp32 and trains"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        exact, rounded = evaluate(data, "--dtype", "fp32")["loss"], evaluate(data, "--dtype", "bf16")["loss"]
+        assert 0 < abs(exact - rounded) < 0.05 * exact, (exact, rounded)
+        good("finetune", "--model", MODEL, "--data", data, "--dtype", "bf16", "--epochs", 3, "--out", home / "run", *SMALL)
+        found = losses(home / "run")
+        assert sum(found[-6:]) < sum(found[:6]), found
+
+
+run_tests(globals())

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/train/evaluate.hpp>
+
+#include <graft/adapters/lora.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden_model.hpp"
+
+using namespace graft;
+
+namespace {
+
+using Model = models::Llama<Uniform<double>, backends::Reference>;
+using Tuned = Attached<double, Stack<At<site::linear, adapters::Lora<2>>>>;
+
+/// The golden batch of llama-gqa as examples, and its logits.
+struct Golden {
+  backends::Reference be;
+  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  io::Safetensors io = io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors"));
+  Tensor<double> logits = test::golden_tensor(io, "logits");
+  std::vector<train::Example> examples;
+
+  Golden() {
+    const auto ids = io::read_integers(io.at("input_ids"));
+    const auto labels = io::read_integers(io.at("labels"));
+    const auto offsets = io::read_integers(io.at("offsets"));
+    for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+      train::Example& example = examples.emplace_back();
+      example.ids.assign(ids.begin() + offsets[i], ids.begin() + offsets[i + 1]);
+      example.labels.assign(labels.begin() + offsets[i], labels.begin() + offsets[i + 1]);
+    }
+  }
+
+  /// Labelled tokens whose golden logits are largest at the label.
+  [[nodiscard]] Index right() const {
+    Index count = 0;
+    Index row = 0;
+    for (const train::Example& example : examples) {
+      for (std::size_t t = 0; t < example.ids.size(); ++t, ++row) {
+        const std::int32_t label = t + 1 < example.ids.size() ? example.labels[t + 1] : train::ignored;
+        const double* const begin = logits.data() + row * logits.cols();
+        count += label != train::ignored && std::max_element(begin, begin + logits.cols()) - begin == label ? 1 : 0;
+      }
+    }
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("loss, tokens and accuracy are those of the golden logits, for any batch size") {
+  const Golden golden;
+  for (const Index batch_size : {Index{1}, Index{2}, Index{100}}) {
+    const train::Evaluation found =
+        train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, batch_size);
+    CHECK(found.loss() == Approx(test::golden_tensor(golden.io, "loss")(0, 0)).epsilon(1e-12));
+    CHECK(found.perplexity() == Approx(std::exp(found.loss())));
+    CHECK(found.tokens == 42);
+    CHECK(found.right == golden.right());
+    CHECK(found.accuracy() == Approx(static_cast<double>(golden.right()) / 42));
+  }
+}
+
+TEST_CASE("a visitor sees the logits of every token in the order of the examples, labelled or not") {
+  const Golden golden;
+  const double bare = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 2).nll;
+  Index seen = 0;
+  double error = 0;
+  const auto visit = [&](View<const double> rows) {
+    error = std::max(error, test::relative_error(rows, golden.logits.view().middle_rows(seen, rows.rows)));
+    seen += rows.rows;
+  };
+  const train::Evaluation found =
+      train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 2, visit);
+  CHECK(seen == golden.logits.rows());
+  CHECK(error < 1e-11);
+  CHECK(found.nll == Approx(bare).epsilon(1e-12));
+  CHECK(found.tokens == 42);
+}
+
+TEST_CASE("an adapter changes what is evaluated only where it is given") {
+  Golden golden;
+  auto attached = attach(golden.be, golden.model, Tuned::StackType{}, 3);
+  const double bare = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 3).nll;
+  CHECK(train::evaluate(golden.be, golden.model, &attached, golden.examples, 3).nll == Approx(bare).epsilon(1e-13));
+  attached.for_each_parameter([](const std::string&, Parameter<double>& p) { p.value(0, 0) += 0.5; });
+  CHECK(std::abs(train::evaluate(golden.be, golden.model, &attached, golden.examples, 3).nll - bare) > 1e-3);
+  CHECK(train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 3).nll == bare);
+}
+
+TEST_CASE("examples without a label count nothing") {
+  const Golden golden;
+  const std::vector<train::Example> silent = {{{5, 6, 7}, {train::ignored, train::ignored, train::ignored}, 3}};
+  const train::Evaluation found = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, silent, 1);
+  CHECK(found.tokens == 0);
+  CHECK(found.loss() == 0);
+  CHECK(found.accuracy() == 0);
+}
