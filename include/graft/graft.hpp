@@ -49,6 +49,7 @@
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
+#include <graft/core/zeroed_memory.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>

@@ -204,10 +204,20 @@ def test_dry_run_and_overwrite():
         assert good(*words).strip() == str(home / "run")
         before = (home / "run" / "log.jsonl").read_text()
         again = graft(*words)
-        assert again.returncode == 2 and "--overwrite" in again.stderr
+        assert again.returncode == 2 and "train.437" in again.stderr and "--overwrite" in again.stderr
         assert (home / "run" / "log.jsonl").read_text() == before
         result = json.loads(good(*words, "--overwrite", "--json"))
         assert result["steps"] == 1 and result["status"] == "finished"
+
+
+def test_divergence_is_named():
+    """a loss that is not finite ends the run with 2 and keeps the log, and no adapter appears"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        done = graft("finetune", "--model", MODEL, "--data", data, "--out", home / "run", *SMALL, "--lr", 1e30, "--clip", 0)
+        assert done.returncode == 2 and "train.439" in done.stderr, done.stderr
+        assert {p.name for p in (home / "run").iterdir()} == {"log.jsonl"}
 
 
 def test_save_every_and_split():

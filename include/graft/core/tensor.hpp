@@ -2,18 +2,15 @@
 // Tensor: owns an aligned rows x columns block and hands out views of it.
 #pragma once
 
-#include <algorithm>  // fill_n, copy_n
+#include <algorithm>  // copy_n
 #include <memory>     // unique_ptr
-#include <new>        // align_val_t
 #include <utility>    // exchange
 
 #include <graft/base/index.hpp>
 #include <graft/core/view.hpp>
+#include <graft/core/zeroed_memory.hpp>
 
 namespace graft {
-
-/// Alignment of everything that graft allocates: a cache line, and a register of AVX-512.
-inline constexpr std::size_t alignment = 64;
 
 /// Zero-filled, 64-byte aligned, row-major storage. Moves cheaply (views stay valid), copies only by clone().
 template <class T>
@@ -23,9 +20,7 @@ class Tensor {
   Tensor(Index rows, Index cols) : rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "shape.103", "Tensor: extents must not be negative");
     if (rows * cols > 0) {
-      data_.reset(static_cast<T*>(
-          ::operator new(static_cast<std::size_t>(rows * cols) * sizeof(T), std::align_val_t{alignment})));
-      std::uninitialized_fill_n(data_.get(), rows * cols, T{});
+      data_.reset(static_cast<T*>(detail::take_zeroed(static_cast<std::size_t>(rows * cols) * sizeof(T))));
     }
   }
 
@@ -58,7 +53,7 @@ class Tensor {
  private:
   static_assert(std::is_trivially_destructible_v<T>, "Tensor: elements are plain numbers");
   struct Free {
-    void operator()(T* pointer) const { ::operator delete(static_cast<void*>(pointer), std::align_val_t{alignment}); }
+    void operator()(T* pointer) const { detail::give_back(pointer); }
   };
   std::unique_ptr<T[], Free> data_;
   Index rows_ = 0;

@@ -6,6 +6,7 @@
 // gives the same bits. Adjacent-pair rows: half-split row (head, s, i) stands at row (head, i, s), s in {0, 1}.
 #pragma once
 
+#include <array>
 #include <cstddef>  // byte
 #include <cstdint>
 #include <cstring>  // memcpy
@@ -55,10 +56,13 @@ void decode_q8_0(const std::byte* from, Index count, T* out) {
 /// Sixteen bytes of two nibbles: out[j] = d (q - shift) + m.
 template <storable T>
 void decode_nibbles(const std::byte* from, float d, int shift, float m, T* out) {
-  for (Index j = 0; j < 16; ++j) {
-    const int byte = std::to_integer<int>(from[j]);
-    out[j] = to<T>(d * static_cast<float>((byte & 15) - shift) + m);
-    out[j + 16] = to<T>(d * static_cast<float>((byte >> 4) - shift) + m);
+  std::array<std::uint8_t, 16> bytes;  // a copy cannot alias `out`, so both loops become vector code
+  std::memcpy(bytes.data(), from, bytes.size());
+  for (std::size_t j = 0; j < 16; ++j) {
+    out[j] = to<T>(d * static_cast<float>((bytes[j] & 15) - shift) + m);
+  }
+  for (std::size_t j = 0; j < 16; ++j) {
+    out[j + 16] = to<T>(d * static_cast<float>((bytes[j] >> 4) - shift) + m);
   }
 }
 

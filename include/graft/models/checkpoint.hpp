@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>  // sort, lower_bound
-#include <bit>        // bit_cast
+#include <array>
+#include <bit>  // bit_cast
 #include <cstdint>
-#include <memory>  // shared_ptr
+#include <cstring>  // memcpy
+#include <memory>   // shared_ptr
 #include <optional>
 #include <string>
 #include <string_view>
@@ -101,11 +103,19 @@ template <class T>
     constexpr Bits exponent = sizeof(T) == 8   ? static_cast<Bits>(0x7ff0000000000000u)
                               : sizeof(T) == 4 ? static_cast<Bits>(0x7f800000u)
                                                : static_cast<Bits>(0x7f80u);
-    Bits bad = 0;
-    for (Index i = 0; i < count; ++i) {
-      bad = static_cast<Bits>(bad | ((std::bit_cast<Bits>(row[i]) & exponent) == exponent));
+    std::array<Bits, 16> bad{};  // lanes of a vector
+    Index i = 0;
+    for (; i + std::ssize(bad) <= count; i += std::ssize(bad)) {
+      std::array<Bits, 16> part;
+      std::memcpy(part.data(), row + i, sizeof part);
+      for (std::size_t lane = 0; lane < part.size(); ++lane) {
+        bad[lane] = static_cast<Bits>(bad[lane] | ((part[lane] & exponent) == exponent));
+      }
     }
-    return bad == 0;
+    for (; i < count; ++i) {
+      bad[0] = static_cast<Bits>(bad[0] | ((std::bit_cast<Bits>(row[i]) & exponent) == exponent));
+    }
+    return bad == std::array<Bits, 16>{};
   }
 }
 
