@@ -23,7 +23,7 @@ namespace detail {
 inline constexpr std::size_t page = 4096;
 inline constexpr std::size_t large_page = std::size_t{1} << 21;
 
-/// Measured on SmolLM2's weights (540 MB in fp32): asking for large pages takes a third off the time to load.
+/// Fewer page faults while weights are decoded and the arena is first used.
 inline void ask_for_large_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   if (bytes >= large_page) {

@@ -37,7 +37,7 @@ struct Sgd {
       be.scale(number(momentum), state.u.view());
       be.add(1, gradient, state.u.view());
     }
-    be.add(number(-rate), momentum != 0 ? state.u.view() : gradient, p.value);
+    be.add(number(-rate * p.pace), momentum != 0 ? state.u.view() : gradient, p.value);
   }
 };
 

@@ -46,7 +46,8 @@ struct PlainChart {
 }  // namespace detail
 
 /// R R' = I: the optimizer moves R freely (without weight decay), then the polar factor brings it back, by products of
-/// r x r alone. No d x d matrix exists.
+/// r x r alone. No d x d matrix exists. R goes at twice the rate: pyreft's Householder map turns it by 2 dX where its
+/// parameter moves by dX, so a published rate means what it meant there.
 struct Orthonormal {
   static constexpr std::string_view name = "orthonormal";
 
@@ -56,6 +57,7 @@ struct Orthonormal {
 
     [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
       Parameter<T> trained(r, d, false);
+      trained.pace = 2;
       Tensor<real_type<T>> rows(r, d);
       linalg::random_orthonormal_rows(rows.view(), [&, i = std::uint64_t{0}]() mutable {
         return static_cast<real_type<T>>(random.normal(i++));
