@@ -10,7 +10,7 @@ namespace graft::program {
 std::string with_commas(Index number) {
   std::string text = std::to_string(number);
   for (Index at = static_cast<Index>(text.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) {
-    text.insert(static_cast<std::size_t>(at), ",");
+    text.insert(static_cast<std::size_t>(at), 1, ',');
   }
   return text;
 }
