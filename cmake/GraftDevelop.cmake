@@ -9,8 +9,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 find_program(GRAFT_CCACHE ccache)
 mark_as_advanced(GRAFT_CCACHE)
 if(GRAFT_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  # The tests precompile Catch2; without this sloppiness ccache refuses what includes it.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${GRAFT_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${GRAFT_CCACHE})
 endif()
 
 add_library(graft_dev INTERFACE)

@@ -3,6 +3,7 @@
 
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/linalg/orthonormal.hpp>
 #include <graft/models/attach.hpp>
 
 #include "support/catch.hpp"

@@ -9,6 +9,7 @@
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
 #include <graft/backends/gemm/onednn.hpp>
 #endif
+#include <graft/linalg/orthonormal.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/train/trainer.hpp>
@@ -26,7 +27,7 @@ using Methods = Stack<At<site::linear, adapters::Lora<3>>, At<site::linear, adap
                       At<site::stream, adapters::LobiReft<3>>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(Methods::parts)>;
 
-Methods only(std::size_t method) {
+Methods method_alone(std::size_t method) {
   Methods stack;
   std::size_t i = 0;
   std::apply(
@@ -41,7 +42,7 @@ Methods only(std::size_t method) {
 /// Hidden states and gradients of one method.
 template <class T, class B>
 auto computed(std::size_t method, B be) {
-  test::Bench<T, B, Methods> bench(test::small_config(), only(method), true, be);
+  test::Bench<T, B, Methods> bench(test::small_config(), method_alone(method), true, be);
   bench.disturb(2);
   bench.differentiate(test::tiny_batch(bench.model.config, test::detail::ragged, 3));
   return std::pair{bench.hidden(), bench.gradients(bench.attached)};
@@ -86,7 +87,7 @@ TEST_CASE("every adapter in single precision equals Reference in double, on ever
 
 TEST_CASE("an orthonormal basis is orthonormal to 1e-5 after every one of 300 steps of AdamW in single precision") {
   using B = backends::Simd<backends::EigenGemm>;
-  test::Bench<float, B, Methods> bench(test::small_config(), only(2), false);
+  test::Bench<float, B, Methods> bench(test::small_config(), method_alone(2), false);
   const std::vector<train::Batch> data = {test::tiny_batch(bench.model.config, test::detail::ragged, 3)};
   train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{.decay = 0.1}, schedules::Constant{},
                          {.rate = 2e-2});

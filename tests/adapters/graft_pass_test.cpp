@@ -12,16 +12,16 @@ using namespace graft;
 
 namespace {
 using Low = At<site::linear, adapters::Lora<2>>;
-using Edits = At<site::residual, adapters::LoReft<2>>;
-using BenchType = test::Bench<double, backends::Reference, Stack<Low, Edits>>;
-Stack<Low, Edits> prompts() {
-  return {Low{}, Edits{{}, {.positions = ends(2, 2)}}};
+using ResidualEdits = At<site::residual, adapters::LoReft<2>>;
+using PassBench = test::Bench<double, backends::Reference, Stack<Low, ResidualEdits>>;
+Stack<Low, ResidualEdits> on_prompts() {
+  return {Low{}, ResidualEdits{{}, {.positions = ends(2, 2)}}};
 }
 }  // namespace
 
 TEST_CASE("results do not depend on the size of the blocks") {
   const auto gradients = [](Index block_rows) {
-    BenchType bench(test::small_config(), prompts(), false, backends::Reference{.block_rows = block_rows});
+    PassBench bench(test::small_config(), on_prompts(), false, backends::Reference{.block_rows = block_rows});
     bench.disturb(2);
     bench.differentiate(test::tiny_batch(bench.model.config, test::detail::ragged, 3));
     return bench.gradients(bench.attached);
@@ -34,7 +34,7 @@ TEST_CASE("results do not depend on the size of the blocks") {
 }
 
 TEST_CASE("a batch in which an adapter has no rows leaves its gradients at nothing") {
-  BenchType bench(test::small_config(), prompts(), false);
+  PassBench bench(test::small_config(), on_prompts(), false);
   bench.disturb(2);
   bench.differentiate(test::tiny_batch(bench.model.config, {{5, 4, 0}, {6, 3, 0}}, 3));
   for (const Tensor<double>& gradient : bench.gradients(bench.attached)) {
@@ -43,7 +43,7 @@ TEST_CASE("a batch in which an adapter has no rows leaves its gradients at nothi
 }
 
 TEST_CASE("rows of an adapter that the bank does not hold go through none") {
-  BenchType bench(test::small_config(), prompts(), false);
+  PassBench bench(test::small_config(), on_prompts(), false);
   bench.disturb(2);
   bench.forward(test::tiny_batch(bench.model.config, {{5, 4, 2}, {6, 3, 2}}, 3), {}, false);
   const Tensor<double> beyond = bench.hidden();
@@ -52,8 +52,8 @@ TEST_CASE("rows of an adapter that the bank does not hold go through none") {
 }
 
 TEST_CASE("an edit of prompt positions changes its rows and those that can look back at them, no earlier ones") {
-  const Edits last{{}, {.layers = only_layers({0}), .positions = ends(0, 1)}};
-  test::Bench<double, backends::Reference, Stack<Edits>> bench(test::small_config(), Stack{last}, false);
+  const ResidualEdits last{{}, {.layers = only_layers({0}), .positions = ends(0, 1)}};
+  test::Bench<double, backends::Reference, Stack<ResidualEdits>> bench(test::small_config(), Stack{last}, false);
   bench.disturb(2);
   const auto hidden = [&](Index adapter) {
     bench.forward(test::tiny_batch(bench.model.config, {{9, 5, adapter}}, 3), {}, false);

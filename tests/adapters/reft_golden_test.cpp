@@ -16,14 +16,14 @@ namespace {
 using Model = models::Llama<Uniform<double>, backends::Reference>;
 template <class A>
 using OnStreams = At<site::stream, A>;
-using Family = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>, OnStreams<adapters::DiReft<4>>,
+using GoldenFamily = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>, OnStreams<adapters::DiReft<4>>,
                      OnStreams<adapters::DiReftOrthonormal<4>>, OnStreams<adapters::ConsReft<4>>,
                      OnStreams<adapters::LobiReft<4>>>;
-using AttachedType = Attached<double, Family>;
+using AttachedType = Attached<double, GoldenFamily>;
 const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft", "consreft", "lobireft"};
 
-Family only(const std::string& kind, const Placement& placement) {
-  Family family;
+GoldenFamily family_alone(const std::string& kind, const Placement& placement) {
+  GoldenFamily family;
   std::size_t i = 0;
   std::apply(
       [&](auto&... at) {
@@ -98,9 +98,9 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
   for (const std::string& name : names) {
     INFO(name);
     const Case golden(name);
-    auto attached = attach(be, model, only(golden.kind, golden.placement), 1);
+    auto attached = attach(be, model, family_alone(golden.kind, golden.placement), 1);
     golden.fill(attached);
-    const test::LabelledBatch batch = test::labelled_batch(io, golden.prompts);
+    const train::Batch batch = test::golden_batch(io, golden.prompts);
     auto* member = &attached;
     run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
                 {.keep = true});
@@ -111,7 +111,7 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
     Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
     run.logits(be, model, rows, logits.view());
     CHECK(test::relative_error(logits.view(), test::golden_tensor(golden.file, "logits").view()) < 1e-11);
-    const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, batch.mean());
+    const double loss = test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets, test::mean_of(batch));
     CHECK(std::abs(loss - test::golden_tensor(golden.file, "loss")(0, 0)) < 1e-12);
     run.backward(be, model);
     Index compared = 0;
@@ -132,7 +132,7 @@ TEST_CASE("generation under LoReFT writes pyreft's tokens, with a key store and 
   const backends::Reference be;
   Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
   const Case golden("loreft-tied");
-  auto attached = attach(be, model, only("loreft", golden.placement), 1);
+  auto attached = attach(be, model, family_alone("loreft", golden.placement), 1);
   golden.fill(attached);
   auto* member = &attached;
   models::LlamaRun<Model, AttachedType> run;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/adapters/subspace.hpp>
+#include <graft/linalg/orthonormal.hpp>
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"

@@ -20,14 +20,14 @@ namespace {
 
 const std::string eight(8 * sizeof(float), '\0');
 
-Error open_error(const std::string& bytes) {
+Error gguf_error(const std::string& bytes) {
   const test::TempFolder folder;
   const std::string path = folder.write("a.gguf", bytes);
   return error_of([&] { (void)io::Gguf::open(path); });
 }
 
-Error open_error(const GgufBuilder& builder) {
-  return open_error(builder.bytes());
+Error gguf_error(const GgufBuilder& builder) {
+  return gguf_error(builder.bytes());
 }
 
 }  // namespace
@@ -98,12 +98,12 @@ TEST_CASE("tensors lie where the file says, rows first, at its own alignment") {
 TEST_CASE("a file that is not GGUF, or of another version or byte order, is io.230") {
   GgufBuilder builder;
   builder.version = 1;
-  CHECK_THAT(open_error(builder).what(), contains("io.230") && contains("version 1"));
+  CHECK_THAT(gguf_error(builder).what(), contains("io.230") && contains("version 1"));
   builder.version = 0x03000000;
-  CHECK_THAT(open_error(builder).what(), contains("io.230") && contains("little-endian"));
-  CHECK(open_error("GGML and more").id() == "io.230");
-  CHECK(open_error("GG").id() == "io.230");
-  CHECK(open_error("").id() == "io.230");
+  CHECK_THAT(gguf_error(builder).what(), contains("io.230") && contains("little-endian"));
+  CHECK(gguf_error("GGML and more").id() == "io.230");
+  CHECK(gguf_error("GG").id() == "io.230");
+  CHECK(gguf_error("").id() == "io.230");
 }
 
 TEST_CASE("a file that is cut at any byte is one error that names it, never a crash") {
@@ -111,9 +111,9 @@ TEST_CASE("a file that is cut at any byte is one error that names it, never a cr
   builder.add("text", std::string("words")).add("texts", std::vector<std::string>{"a", "b"});
   builder.list("floats", 6, std::vector<float>{1, 2, 3}).tensor("w", {2, 4}, 0, eight);
   const std::string whole = builder.bytes();
-  CHECK(open_error(whole).id() == "none");
+  CHECK(gguf_error(whole).id() == "none");
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    const Error error = open_error(whole.substr(0, size));
+    const Error error = gguf_error(whole.substr(0, size));
     INFO(size << " " << error.what());
     CHECK((error.id() == "io.230" || error.id() == "io.231" || error.id() == "io.232" || error.id() == "io.234"));
     CHECK_THAT(error.what(), contains("a.gguf"));
@@ -124,29 +124,29 @@ TEST_CASE("counts and lengths beyond the file are refused before anything is all
   constexpr std::uint64_t absurd = std::uint64_t{1} << 60;
   GgufBuilder builder;
   builder.tensor_count = absurd;
-  CHECK_THAT(open_error(builder).what(), contains("io.232") && contains("tensors"));
+  CHECK_THAT(gguf_error(builder).what(), contains("io.232") && contains("tensors"));
   builder = {};
   builder.pair_count = absurd;
-  CHECK_THAT(open_error(builder).what(), contains("io.232") && contains("metadata pairs"));
-  CHECK(open_error(GgufBuilder().pair("k", 8, raw(absurd))).id() == "io.231");
-  CHECK_THAT(open_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{8}) + raw(absurd))).what(),
+  CHECK_THAT(gguf_error(builder).what(), contains("io.232") && contains("metadata pairs"));
+  CHECK(gguf_error(GgufBuilder().pair("k", 8, raw(absurd))).id() == "io.231");
+  CHECK_THAT(gguf_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{8}) + raw(absurd))).what(),
              contains("io.232") && contains("\"k\""));
-  CHECK(open_error(GgufBuilder().pair("k", 10, raw(~std::uint64_t{0}))).id() == "io.232");
-  CHECK_THAT(open_error(GgufBuilder().head("w", {1, 1, 1, 1, 1}, 0, 0)).what(),
+  CHECK(gguf_error(GgufBuilder().pair("k", 10, raw(~std::uint64_t{0}))).id() == "io.232");
+  CHECK_THAT(gguf_error(GgufBuilder().head("w", {1, 1, 1, 1, 1}, 0, 0)).what(),
              contains("io.232") && contains("5 dimensions"));
-  CHECK(open_error(GgufBuilder().head("w", {Index{1} << 40, Index{1} << 40}, 0, 0)).id() == "io.232");
-  CHECK(open_error(GgufBuilder().head("w", {-1}, 0, 0)).id() == "io.232");
-  CHECK(open_error(GgufBuilder().head("w", {2, 31}, 8, 0)).id() == "io.232");
+  CHECK(gguf_error(GgufBuilder().head("w", {Index{1} << 40, Index{1} << 40}, 0, 0)).id() == "io.232");
+  CHECK(gguf_error(GgufBuilder().head("w", {-1}, 0, 0)).id() == "io.232");
+  CHECK(gguf_error(GgufBuilder().head("w", {2, 31}, 8, 0)).id() == "io.232");
 }
 
 TEST_CASE("types that graft does not read are named") {
-  CHECK_THAT(open_error(GgufBuilder().tensor("w", {256}, 12, std::string(144, '\0'))).what(),
+  CHECK_THAT(gguf_error(GgufBuilder().tensor("w", {256}, 12, std::string(144, '\0'))).what(),
              contains("io.233") && contains("\"w\"") && contains("Q4_K") && contains("Q4_1"));
-  CHECK_THAT(open_error(GgufBuilder().tensor("w", {256}, 77, "")).what(), contains("io.233") && contains("type 77"));
-  CHECK_THAT(open_error(GgufBuilder().pair("k", 13, "")).what(), contains("io.233") && contains("\"k\""));
-  CHECK(open_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{13}) + raw(std::uint64_t{0}))).id() == "io.233");
+  CHECK_THAT(gguf_error(GgufBuilder().tensor("w", {256}, 77, "")).what(), contains("io.233") && contains("type 77"));
+  CHECK_THAT(gguf_error(GgufBuilder().pair("k", 13, "")).what(), contains("io.233") && contains("\"k\""));
+  CHECK(gguf_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{13}) + raw(std::uint64_t{0}))).id() == "io.233");
   const std::string inner = raw(std::uint32_t{4}) + raw(std::uint64_t{0});
-  CHECK_THAT(open_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{9}) + raw(std::uint64_t{1}) + inner)).what(),
+  CHECK_THAT(gguf_error(GgufBuilder().pair("k", 9, raw(std::uint32_t{9}) + raw(std::uint64_t{1}) + inner)).what(),
              contains("io.233") && contains("array of arrays"));
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("tensors out of the file, off the alignment, overlapping or named twic
     GgufBuilder builder;
     builder.head("a", {8}, 0, first).head(name, {8}, 0, second);
     builder.data = eight + eight;
-    return open_error(builder);
+    return gguf_error(builder);
   };
   CHECK(with(0, 32).id() == "none");
   CHECK_THAT(with(0, 64).what(), contains("io.234") && contains("\"b\"") && contains("64 data bytes"));
@@ -163,11 +163,11 @@ TEST_CASE("tensors out of the file, off the alignment, overlapping or named twic
   CHECK_THAT(with(0, 4).what(), contains("multiple of 32"));
   CHECK_THAT(with(32, 32).what(), contains("\"a\" and \"b\" overlap"));
   CHECK_THAT(with(0, 32, "a").what(), contains("\"a\" stands twice"));
-  CHECK_THAT(open_error(GgufBuilder().add("k", 1u).add("k", 2u)).what(),
+  CHECK_THAT(gguf_error(GgufBuilder().add("k", 1u).add("k", 2u)).what(),
              contains("io.234") && contains("\"k\" stands twice"));
-  CHECK_THAT(open_error(GgufBuilder().add("general.alignment", 48u)).what(),
+  CHECK_THAT(gguf_error(GgufBuilder().add("general.alignment", 48u)).what(),
              contains("io.234") && contains("power of two"));
-  CHECK(open_error(GgufBuilder().add("general.alignment", 0u)).id() == "io.234");
+  CHECK(gguf_error(GgufBuilder().add("general.alignment", 0u)).id() == "io.234");
 }
 
 TEST_CASE("SmolLM2's file holds 61 F32, 210 Q4_1 and 1 Q8_0 tensors", "[real]") {

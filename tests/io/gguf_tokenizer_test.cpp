@@ -69,6 +69,16 @@ TEST_CASE("lists of another length than the tokens, and ids outside them, are io
   CHECK(error_of([&] { (void)read(GgufBuilder().add("tokenizer.ggml.model", std::string("gpt2"))); }).id() == "io.235");
 }
 
+TEST_CASE("where a file is silent, SentencePiece and Llama-3 begin with bos, other byte-level BPE does not") {
+  const auto begins = [](const std::string& model, const std::string& pre) {
+    return read(three_tokens(model).add("tokenizer.ggml.pre", pre)).add_bos;
+  };
+  CHECK(begins("llama", "default"));
+  CHECK(begins("gpt2", "llama-bpe"));
+  CHECK_FALSE(begins("gpt2", "smollm"));
+  CHECK_FALSE(begins("gpt2", "qwen2"));
+}
+
 TEST_CASE("SmolLM2 carries its 49152 tokens, its merges and the ChatML template", "[real]") {
   const auto data = io::read_tokenizer(io::Gguf::open(test::smollm2()));
   CHECK((data.model == "gpt2" && data.pre == "smollm"));

@@ -14,7 +14,7 @@ using test::error_of;
 
 namespace {
 
-std::vector<std::string> read(const std::string& text) {  // "line:record" of each
+std::vector<std::string> records(const std::string& text) {  // "line:record" of each
   const test::TempFolder folder;
   std::vector<std::string> records;
   io::for_each_record(folder.write("data.jsonl", text), [&](io::Json&& record, Index line) {
@@ -24,24 +24,24 @@ std::vector<std::string> read(const std::string& text) {  // "line:record" of ea
 }
 
 Error failure(const std::string& text) {
-  return error_of([&] { (void)read(text); });
+  return error_of([&] { (void)records(text); });
 }
 
 }  // namespace
 
 TEST_CASE("a line is a record, whatever its line ends, blank lines and byte order mark") {
   const std::vector<std::string> expected = {R"(1:{"a":1})", R"(4:{"b":"x\ny"})"};
-  CHECK(read("{\"a\":1}\n\n \t\n{\"b\":\"x\\ny\"}\n") == expected);
-  CHECK(read("\xEF\xBB\xBF{\"a\":1}\r\n\r\n\r\n{\"b\":\"x\\ny\"}") == expected);
-  CHECK(read("").empty());
-  CHECK(read("\n\n").empty());
+  CHECK(records("{\"a\":1}\n\n \t\n{\"b\":\"x\\ny\"}\n") == expected);
+  CHECK(records("\xEF\xBB\xBF{\"a\":1}\r\n\r\n\r\n{\"b\":\"x\\ny\"}") == expected);
+  CHECK(records("").empty());
+  CHECK(records("\n\n").empty());
 }
 
 TEST_CASE("a JSON list gives the same records as lines do, with the line where each begins") {
-  CHECK(read("[{\"a\": 1},\n {\"b\": \"},]\\\"{\"},\n\n {\"c\": [1, {\"d\": 2}]}\n]\n") ==
+  CHECK(records("[{\"a\": 1},\n {\"b\": \"},]\\\"{\"},\n\n {\"c\": [1, {\"d\": 2}]}\n]\n") ==
         std::vector<std::string>{R"(1:{"a":1})", R"(2:{"b":"},]\"{"})", R"(4:{"c":[1,{"d":2}]})"});
-  CHECK(read("[]").empty());
-  CHECK(read(" [ ] ").empty());
+  CHECK(records("[]").empty());
+  CHECK(records(" [ ] ").empty());
 }
 
 TEST_CASE("a broken record is named by file and line, in both forms") {

@@ -28,7 +28,7 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
   return "\"" + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
 }
 
-Error open_error(const std::string& bytes) {
+Error safetensors_error(const std::string& bytes) {
   const test::TempFolder folder;
   const std::string path = folder.write("a.safetensors", bytes);
   return error_of([&] { (void)io::Safetensors::open(path); });
@@ -94,37 +94,37 @@ TEST_CASE("a file that is cut at any byte is one error that names it") {
   const std::string whole = test::slurp(test::golden("models/llama-gqa-sharded/model-00001-of-00002.safetensors"));
   for (const std::size_t size :
        {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{500}, std::size_t{5000}, whole.size() - 1}) {
-    const Error error = open_error(whole.substr(0, size));
+    const Error error = safetensors_error(whole.substr(0, size));
     INFO(size << " " << error.what());
     CHECK((error.id() == "io.220" || error.id() == "io.223"));
     CHECK_THAT(error.what(), contains("a.safetensors") && contains("truncated"));
   }
-  CHECK(open_error(whole).id() == "none");
+  CHECK(safetensors_error(whole).id() == "none");
 }
 
 TEST_CASE("a header of absurd size or another form than the format's is refused") {
-  CHECK_THAT(open_error(raw(~std::uint64_t{0}) + "{}").what(), contains("io.220") && contains("18446744073709551615"));
-  CHECK(open_error(raw(std::uint64_t{200'000'000}) + "{}").id() == "io.220");
-  CHECK(open_error(file_of("[]", 0)).id() == "io.221");
-  CHECK(open_error(file_of(R"({"w":7})", 0)).id() == "io.221");
-  CHECK(open_error(file_of("{\"w\":", 0)).id() == "io.210");
-  CHECK(open_error(file_of("{" + entry("w", "F32", "[1]", "[0,4]") + "," + entry("w", "F32", "[1]", "[4,8]") + "}", 8))
+  CHECK_THAT(safetensors_error(raw(~std::uint64_t{0}) + "{}").what(), contains("io.220") && contains("18446744073709551615"));
+  CHECK(safetensors_error(raw(std::uint64_t{200'000'000}) + "{}").id() == "io.220");
+  CHECK(safetensors_error(file_of("[]", 0)).id() == "io.221");
+  CHECK(safetensors_error(file_of(R"({"w":7})", 0)).id() == "io.221");
+  CHECK(safetensors_error(file_of("{\"w\":", 0)).id() == "io.210");
+  CHECK(safetensors_error(file_of("{" + entry("w", "F32", "[1]", "[0,4]") + "," + entry("w", "F32", "[1]", "[4,8]") + "}", 8))
             .id() == "io.211");
-  CHECK(open_error(file_of(R"({"w":{"dtype":"F32","shape":[1]}})", 4)).id() == "io.212");
-  CHECK(open_error(file_of(R"({"__metadata__":{"a":1}})", 0)).id() == "io.212");
-  CHECK(open_error(file_of("{}   ", 0)).id() == "none");
+  CHECK(safetensors_error(file_of(R"({"w":{"dtype":"F32","shape":[1]}})", 4)).id() == "io.212");
+  CHECK(safetensors_error(file_of(R"({"__metadata__":{"a":1}})", 0)).id() == "io.212");
+  CHECK(safetensors_error(file_of("{}   ", 0)).id() == "none");
 }
 
 TEST_CASE("a tensor of unknown dtype is refused with the dtypes that are read") {
-  const Error error = open_error(file_of("{" + entry("w", "F8_E4M3", "[4]", "[0,4]") + "}", 4));
+  const Error error = safetensors_error(file_of("{" + entry("w", "F8_E4M3", "[4]", "[0,4]") + "}", 4));
   CHECK(error.id() == "io.222");
   CHECK_THAT(error.what(), contains("\"w\"") && contains("F8_E4M3") && contains("BF16"));
-  CHECK(open_error(file_of("{" + entry("w", "Q8_0", "[32]", "[0,34]") + "}", 34)).id() == "io.222");
+  CHECK(safetensors_error(file_of("{" + entry("w", "Q8_0", "[32]", "[0,34]") + "}", 34)).id() == "io.222");
 }
 
 TEST_CASE("offsets that leave the file, run backwards or disagree with dtype and shape are refused") {
   const auto with = [](const std::string& dtype, const std::string& shape, const std::string& offsets) {
-    return open_error(file_of("{" + entry("w", dtype, shape, offsets) + "}", 16));
+    return safetensors_error(file_of("{" + entry("w", dtype, shape, offsets) + "}", 16));
   };
   CHECK(with("F32", "[2,2]", "[0,16]").id() == "none");
   CHECK_THAT(with("F32", "[2,3]", "[0,24]").what(),
@@ -140,7 +140,7 @@ TEST_CASE("offsets that leave the file, run backwards or disagree with dtype and
 
 TEST_CASE("tensors that overlap, leave a hole or leave bytes at the end are refused") {
   const auto with = [](const std::string& first, const std::string& second) {
-    return open_error(
+    return safetensors_error(
         file_of("{" + entry("a", "F32", "[2]", first) + "," + entry("b", "F32", "[2]", second) + "}", 20));
   };
   CHECK_THAT(with("[0,8]", "[4,12]").what(), contains("io.224") && contains("\"b\"") && contains("overlap"));

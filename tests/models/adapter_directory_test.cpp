@@ -10,15 +10,14 @@
 #include <graft/models/open_checkpoint.hpp>
 
 #include "support/catch.hpp"
-#include "support/files.hpp"
-#include "support/paths.hpp"
+#include "support/golden_adapter.hpp"
 #include "support/tensors.hpp"
 
 using namespace graft;
 
 namespace {
 
-using Model = models::Llama<Uniform<float>, backends::Reference>;
+using FloatModel = models::Llama<Uniform<float>, backends::Reference>;
 using Mixture = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
                       At<site::stream, adapters::LoReft<>>, At<site::norms, adapters::Full>>;
 const backends::Reference be;
@@ -26,7 +25,7 @@ const backends::Reference be;
 struct Base {
   models::Checkpoint checkpoint = models::open_checkpoint(test::golden("models/llama-gqa"));
   models::Fingerprint fingerprint = models::fingerprint_of(checkpoint);
-  Model model = Model::load(checkpoint);
+  FloatModel model = FloatModel::load(checkpoint);
 
   [[nodiscard]] auto load(const std::string& folder) {
     return models::load_adapter<Mixture>(be, model, fingerprint, models::open_adapter(folder, 3));
@@ -61,12 +60,8 @@ auto mixture(Base& base, std::uint64_t seed) {
   return attached;
 }
 
-io::Json config_in(const std::string& folder) {
-  return io::parse_json(test::slurp(folder + "/adapter_config.json"), folder);
-}
-
 /// The error of opening a folder whose configuration was changed.
-Error changed(const io::Json& config, const std::string& tensors) {
+Error changed_folder_error(const io::Json& config, const std::string& tensors) {
   const test::TempFolder folder;
   (void)folder.write("adapter_config.json", config.dump());
   (void)folder.write("adapter_model.safetensors", tensors);
@@ -145,10 +140,10 @@ TEST_CASE("the peft_type is none of PEFT's, and says whether there is one adapte
   const test::TempFolder folder;
   auto saved = mixture(base, 13);
   models::save_adapter(folder.path("stack"), saved, base.fingerprint, "");
-  CHECK(config_in(folder.path("stack"))["peft_type"] == "GRAFT_STACK");
+  CHECK(test::adapter_config(folder.path("stack"))["peft_type"] == "GRAFT_STACK");
   auto lora = attach(be, base.model, Stack{At<site::query, adapters::Lora<>>{}}, 1);
   models::save_adapter(folder.path("lora"), lora, base.fingerprint, "");
-  CHECK(config_in(folder.path("lora"))["peft_type"] == "GRAFT_LORA");
+  CHECK(test::adapter_config(folder.path("lora"))["peft_type"] == "GRAFT_LORA");
 }
 
 TEST_CASE("a configuration that was edited badly, or meets other tensors, is one error") {
@@ -156,13 +151,13 @@ TEST_CASE("a configuration that was edited badly, or meets other tensors, is one
   const test::TempFolder folder;
   auto saved = mixture(base, 14);
   models::save_adapter(folder.path("a"), saved, base.fingerprint, "");
-  const io::Json config = config_in(folder.path("a"));
+  const io::Json config = test::adapter_config(folder.path("a"));
   const std::string tensors = test::slurp(folder.path("a") + "/adapter_model.safetensors");
-  CHECK(changed(config, tensors).id() == "none");
+  CHECK(changed_folder_error(config, tensors).id() == "none");
   const auto with = [&](const char* pointer, const io::Json& value) {
     io::Json other = config;
     other[io::Json::json_pointer(pointer)] = value;
-    return changed(other, tensors);
+    return changed_folder_error(other, tensors);
   };
   CHECK(with("/format_version", 2).id() == "adapter.658");
   const Error unknown = with("/part", 1);
@@ -176,8 +171,8 @@ TEST_CASE("a configuration that was edited badly, or meets other tensors, is one
   CHECK(with("/contents", "0000000000000000").id() == "adapter.659");
   std::string damaged = tensors;
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
-  CHECK(changed(config, damaged).id() == "adapter.659");
-  CHECK(changed(config, tensors.substr(0, tensors.size() - 4)).id() == "io.223");
+  CHECK(changed_folder_error(config, damaged).id() == "adapter.659");
+  CHECK(changed_folder_error(config, tensors.substr(0, tensors.size() - 4)).id() == "io.223");
 }
 
 TEST_CASE("saving NaN, or where no folder can be, writes nothing; a folder that is there keeps its other files") {

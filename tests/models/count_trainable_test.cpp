@@ -13,7 +13,7 @@ using models::count_trainable;
 using models::LlamaConfig;
 
 namespace {
-LlamaConfig sized(Index dim, Index ffn, Index layers, Index heads, Index kv_heads, Index vocab) {
+LlamaConfig shaped(Index dim, Index ffn, Index layers, Index heads, Index kv_heads, Index vocab) {
   LlamaConfig c;
   c.dim = dim;
   c.ffn = ffn;
@@ -24,10 +24,10 @@ LlamaConfig sized(Index dim, Index ffn, Index layers, Index heads, Index kv_head
   c.vocab = vocab;
   return c;
 }
-const LlamaConfig llama_7b = sized(4096, 11008, 32, 32, 32, 32000);
-const LlamaConfig llama_13b = sized(5120, 13824, 40, 40, 40, 32000);
-const LlamaConfig llama3_8b = sized(4096, 14336, 32, 32, 8, 128256);
-const LlamaConfig mistral_7b = sized(4096, 14336, 32, 32, 8, 32000);
+const LlamaConfig llama_7b = shaped(4096, 11008, 32, 32, 32, 32000);
+const LlamaConfig llama_13b = shaped(5120, 13824, 40, 40, 40, 32000);
+const LlamaConfig llama3_8b = shaped(4096, 14336, 32, 32, 8, 128256);
+const LlamaConfig mistral_7b = shaped(4096, 14336, 32, 32, 8, 32000);
 
 template <class A>
 Stack<At<site::residual, A>> edits(A adapter, const Placement& placement) {
@@ -66,8 +66,8 @@ TEST_CASE("LoReFT, DiReFT and the ablations train as many numbers as their table
 }
 
 TEST_CASE("one-sided positions make one module a layer even when untied") {  // RoBERTa's rows: widths are what counts
-  const LlamaConfig base = sized(768, 3072, 12, 12, 12, 50265);
-  const LlamaConfig large = sized(1024, 4096, 24, 16, 16, 50265);
+  const LlamaConfig base = shaped(768, 3072, 12, 12, 12, 50265);
+  const LlamaConfig large = shaped(1024, 4096, 24, 16, 16, 50265);
   const Placement prefix{.positions = ends(3, 0), .tied = false};
   CHECK(count_trainable(base, edits(adapters::LoReft<1>{}, prefix)) == 18'444);
   CHECK(count_trainable(large, edits(adapters::LoReft<1>{}, prefix)) == 49'176);
@@ -89,7 +89,7 @@ TEST_CASE("LoRA and PMSS train as many numbers as their tables say") {
 
 TEST_CASE("full finetuning of a mixture of sites counts each tensor once") {
   constexpr Sites some = site::embedding | site::final_norm | site::head | site::attention_norm | site::query;
-  LlamaConfig c = sized(8, 12, 3, 2, 1, 10);
+  LlamaConfig c = shaped(8, 12, 3, 2, 1, 10);
   c.qkv_bias = true;
   CHECK(count_trainable(c, Stack{At<some, adapters::Full>{}}) == 2 * 10 * 8 + 8 + 3 * (8 + 8 * 8 + 8));
   c.tied_head = true;

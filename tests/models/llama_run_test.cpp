@@ -26,7 +26,7 @@ Errors compare(const B& be, const std::string& name) {
   const std::string folder = test::golden("models/" + name);
   Model model = Model::load(models::open_checkpoint(folder));
   const auto io = io::Safetensors::open(folder + "/io.safetensors");
-  const test::LabelledBatch batch = test::labelled_batch(io);
+  const train::Batch batch = test::golden_batch(io);
   auto attached = attach(be, model, Everything{}, 1);
   auto* member = &attached;
   models::LlamaRun<Model, decltype(attached)> run;
@@ -43,7 +43,7 @@ Errors compare(const B& be, const std::string& name) {
   Tensor<C> logits(batch.ragged.tokens(), model.config.vocab);
   run.logits(be, model, all_rows, logits.view());
   errors.logits = test::relative_error(logits.view(), test::golden_tensor(io, "logits").view());
-  const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, static_cast<C>(batch.mean()));
+  const double loss = test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets, static_cast<C>(test::mean_of(batch)));
   errors.loss = std::abs(loss - test::golden_tensor(io, "loss")(0, 0));
   run.backward(be, model);
   attached.for_each_parameter([&](std::string key, Parameter<C>& parameter) {
@@ -103,7 +103,7 @@ TEST_CASE("logits and losses are computed in chunks of the rows that forward was
   const backends::Reference be;
   const Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
   const auto io = io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors"));
-  const test::LabelledBatch batch = test::labelled_batch(io);
+  const train::Batch batch = test::golden_batch(io);
   models::LlamaRun<Model, Attached<double, Nothing>> run;
   run.forward(be, model, {}, batch.ragged, batch.tokens, 5);
   std::vector<Index> rows;

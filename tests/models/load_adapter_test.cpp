@@ -13,14 +13,14 @@ using namespace graft;
 namespace {
 
 using Skeletons = Stack<At<site::linear, adapters::Pmss<>>>;
-using Edits = Stack<At<site::residual, adapters::LoReft<>>>;
-const backends::Reference be;
+using LoReftStack = Stack<At<site::residual, adapters::LoReft<>>>;
+const backends::Reference reference;
 
 /// Attaches the stack, saves it, lets `change` break the folder, and gives the error of loading it.
 template <class StackType, class Change>
 Error broken(const StackType& stack, const Change& change) {
   test::GoldenBase base("llama-gqa");
-  auto attached = attach(be, base.model, stack, 7);
+  auto attached = attach(reference, base.model, stack, 7);
   const test::TempFolder folder;
   models::save_adapter(folder.path("whole"), attached, base.fingerprint, "tiny");
   test::AdapterDraft draft(folder.path("whole"));
@@ -29,13 +29,9 @@ Error broken(const StackType& stack, const Change& change) {
   return test::error_of([&] { (void)base.load<StackType>(folder.path("broken")); });
 }
 
-bool says(const Error& error, const std::string& text) {
-  return std::string(error.what()).find(text) != std::string::npos;
-}
-
 const Skeletons pmss{
     At<site::linear, adapters::Pmss<>>{{.columns = 5, .rows = 8}, {.sites = site::query | site::down}}};
-const Edits loreft{At<site::residual, adapters::LoReft<>>{{.rank = 3}, {}}};
+const LoReftStack loreft{At<site::residual, adapters::LoReft<>>{{.rank = 3}, {}}};
 const std::int32_t repeated[] = {0, 1, 2, 3, 3};
 const std::int32_t outside[] = {0, 1, 2, 3, 48};
 const std::int64_t wide[] = {0, 1, 2, 3, std::int64_t{1} << 40};
@@ -60,7 +56,7 @@ TEST_CASE("golden skeletons are selected again, index by index, and give the gol
     }
     using Selected = Stack<At<site::linear, decltype(recipe)>>;
     test::GoldenBase base("llama-gqa");
-    auto attached = attach(be, base.model, Selected{At<site::linear, decltype(recipe)>{recipe, placement}}, 1);
+    auto attached = attach(reference, base.model, Selected{At<site::linear, decltype(recipe)>{recipe, placement}}, 1);
     CHECK(parameter_count(attached) == facts["trainable"].get<Index>());
     for (auto& grafted : std::get<0>(attached.parts).modules) {
       INFO(grafted.place.name);
@@ -90,11 +86,11 @@ TEST_CASE("a skeleton that the recipe could not have chosen from this weight is 
   for (const auto* list : {repeated, outside}) {
     const Error error = broken(pmss, [&](auto& d) { d.at(q0 + "J").data = reinterpret_cast<const std::byte*>(list); });
     CHECK(error.id() == "adapter.611");
-    CHECK(says(error, "model.layers.0.self_attn.q_proj"));
+    CHECK(test::says(error, "model.layers.0.self_attn.q_proj"));
   }
   const Error rank = broken(pmss, [](auto& d) { d.config["parts"][0]["settings"]["columns"] = 6; });
   CHECK(rank.id() == "adapter.611");
-  CHECK(says(rank, "holds 5 indices, expected 6"));
+  CHECK(test::says(rank, "holds 5 indices, expected 6"));
   const Error beyond = broken(
       pmss, [](auto& d) { d.at(q0 + "J") = io::tensor_ref(q0 + "J", View<const std::int64_t>(wide, 1, 5), {5}); });
   CHECK(beyond.id() == "adapter.655");
@@ -103,7 +99,7 @@ TEST_CASE("a skeleton that the recipe could not have chosen from this weight is 
   CHECK(broken(pmss, [](auto& d) { d.at(q0 + "J").dtype = io::Dtype::f32; }).id() == "io.251");
   const Error shape = broken(pmss, [](auto& d) { std::swap(d.at(q0 + "U").shape[0], d.at(q0 + "U").shape[1]); });
   CHECK(shape.id() == "adapter.651");
-  CHECK(says(shape, "[8, 5], expected [5, 8]: it is transposed"));
+  CHECK(test::says(shape, "[8, 5], expected [5, 8]: it is transposed"));
 }
 
 TEST_CASE("rows that are not orthonormal are refused where the basis must be, and taken where it is free") {
@@ -112,7 +108,7 @@ TEST_CASE("rows that are not orthonormal are refused where the basis must be, an
   const auto scramble = [&](auto& d) { d.at(key).data = reinterpret_cast<const std::byte*>(rows.data()); };
   const Error error = broken(loreft, scramble);
   CHECK(error.id() == "adapter.656");
-  CHECK(says(error, key));
+  CHECK(test::says(error, key));
   const Stack<At<site::residual, adapters::NoReft<>>> free{At<site::residual, adapters::NoReft<>>{{.rank = 3}, {}}};
   CHECK(broken(free, scramble).id() == "none");
 }
@@ -126,7 +122,7 @@ TEST_CASE("every missing, left over, misplaced or broken piece of our own folder
     d.tensors.back().name = "model.layers.1.subspace.bb";
   });
   CHECK(extra.id() == "adapter.652");
-  CHECK(says(extra, "\"" + b1 + "\""));
+  CHECK(test::says(extra, "\"" + b1 + "\""));
   const Error broken_b =
       broken(loreft, [&](auto& d) { d.at(b1).data = reinterpret_cast<const std::byte*>(&infinite[0]); });
   CHECK(broken_b.id() == "model.513");
@@ -134,23 +130,23 @@ TEST_CASE("every missing, left over, misplaced or broken piece of our own folder
     d.config["parts"][0]["exceptions"]["model.layers.9.subspace"] = d.config["parts"][0]["settings"];
   });
   CHECK(own.id() == "adapter.653");
-  CHECK(says(own, "model.layers.9.subspace"));
+  CHECK(test::says(own, "model.layers.9.subspace"));
   CHECK(broken(loreft, [](auto& d) { d.config["parts"][0]["layers"] = {0, 9}; }).id() == "adapter.640");
 }
 
 TEST_CASE("an adapter of other base weights is refused with both named, unless that is meant") {
   test::GoldenBase base("llama-gqa");
-  auto attached = attach(be, base.model, loreft, 7);
+  auto attached = attach(reference, base.model, loreft, 7);
   const test::TempFolder folder;
   models::Fingerprint other = base.fingerprint;
   other.hash = "0123456789abcdef";
   models::save_adapter(folder.path("a"), attached, other, "another-tiny");
-  const Error error = test::error_of([&] { (void)base.load<Edits>(folder.path("a")); });
+  const Error error = test::error_of([&] { (void)base.load<LoReftStack>(folder.path("a")); });
   CHECK(error.id() == "adapter.657");
-  CHECK(says(error, "another-tiny"));
-  CHECK(says(error, "0123456789abcdef"));
-  CHECK(says(error, base.fingerprint.hash));
-  auto meant = models::load_adapter<Edits>(be, base.model, base.fingerprint, models::open_adapter(folder.path("a")),
+  CHECK(test::says(error, "another-tiny"));
+  CHECK(test::says(error, "0123456789abcdef"));
+  CHECK(test::says(error, base.fingerprint.hash));
+  auto meant = models::load_adapter<LoReftStack>(reference, base.model, base.fingerprint, models::open_adapter(folder.path("a")),
                                            {.any_base = true});
   CHECK(parameter_count(meant) == parameter_count(attached));
 }

@@ -11,10 +11,6 @@ namespace {
 
 using LoraOrPmss = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>>;
 
-io::Json config_in(const std::string& folder) {
-  return io::parse_json(test::slurp(folder + "/adapter_config.json"), folder);
-}
-
 /// Whether two files hold the same names, shapes and bytes.
 void check_same_tensors(const io::Safetensors& found, const io::Safetensors& expected) {
   REQUIRE(found.tensors().size() == expected.tensors().size());
@@ -75,7 +71,7 @@ TEST_CASE("a PEFT LoRA that was read is written with the same bytes, and describ
     CHECK(after.placement.sites == before.placement.sites);
     CHECK(after.placement.layers.all == before.placement.layers.all);
     CHECK(after.placement.layers.chosen == before.placement.layers.chosen);
-    const io::Json config = config_in(written), expected = config_in(golden);
+    const io::Json config = test::adapter_config(written), expected = test::adapter_config(golden);
     CHECK(config["r"] == expected["r"]);
     CHECK(config["target_modules"] == expected["target_modules"]);
     CHECK(config["layers_to_transform"] == expected["layers_to_transform"]);
@@ -98,7 +94,7 @@ TEST_CASE("modules that are no product of layers and projections are written by 
   draft.write(folder.path("draft"));
   auto attached = base.load<LoraOrPmss>(folder.path("draft"));
   models::write_peft_lora(folder.path("again"), attached, base.model, "");
-  CHECK(config_in(folder.path("again"))["target_modules"] == draft.config["target_modules"]);
+  CHECK(test::adapter_config(folder.path("again"))["target_modules"] == draft.config["target_modules"]);
   CHECK(parameter_count(attached) == 4 * (48 + 48) + 4 * (48 + 16));
 }
 
@@ -109,13 +105,13 @@ TEST_CASE("rsLoRA is written as such, beside plain LoRA as alpha over rank") {
   const test::TempFolder folder;
   auto root = attach(backends::Reference{}, base.model, Stack{Root{{.rank = 4, .alpha = 6}, {}}}, 1);
   models::write_peft_lora(folder.path("root"), root, base.model, "");
-  CHECK(config_in(folder.path("root"))["use_rslora"] == true);
-  CHECK(config_in(folder.path("root"))["lora_alpha"] == 6);
+  CHECK(test::adapter_config(folder.path("root"))["use_rslora"] == true);
+  CHECK(test::adapter_config(folder.path("root"))["lora_alpha"] == 6);
   auto mixed = attach(backends::Reference{}, base.model,
                       Stack{Root{{.rank = 4, .alpha = 6}, {}}, Plain{{.rank = 4, .alpha = 6}, {}}}, 1);
   models::write_peft_lora(folder.path("mixed"), mixed, base.model, "");
   const auto part = models::open_adapter(folder.path("mixed"), 3).parts[0];
-  CHECK(config_in(folder.path("mixed"))["use_rslora"] == false);
+  CHECK(test::adapter_config(folder.path("mixed"))["use_rslora"] == false);
   const auto alpha = [&](const std::string& module) {
     const auto own = part.exceptions.find(module + ".lora");
     return (own == part.exceptions.end() ? part.settings : own->second)["alpha"];
@@ -136,13 +132,13 @@ TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and compute
     models::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
     check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
                        io::Safetensors::open(golden + "/lora/adapter_model.safetensors"));
-    CHECK(config_in(written)["lora_alpha"] == config_in(golden + "/lora")["lora_alpha"]);
-    CHECK(config_in(written)["r"] == facts["r"]);
-    CHECK(config_in(written)["target_modules"] == config_in(golden + "/lora")["target_modules"]);
+    CHECK(test::adapter_config(written)["lora_alpha"] == test::adapter_config(golden + "/lora")["lora_alpha"]);
+    CHECK(test::adapter_config(written)["r"] == facts["r"]);
+    CHECK(test::adapter_config(written)["target_modules"] == test::adapter_config(golden + "/lora")["target_modules"]);
     auto lora = base.load<LoraOrPmss>(written);
     const auto io = io::Safetensors::open(golden + "/io.safetensors");
-    const test::LabelledBatch batch =
-        test::labelled_batch(io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors")));
+    const train::Batch batch =
+        test::golden_batch(io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors")));
     auto* member = &lora;
     models::LlamaRun<test::GoldenLlama, decltype(lora)> run;
     const backends::Reference be;

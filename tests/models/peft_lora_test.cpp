@@ -26,7 +26,7 @@ Error refused(const io::Json& changes) {
 
 /// What loading says after one tensor or key was changed.
 template <class Change>
-Error broken(const std::string& of, const Change& change) {
+Error broken_lora(const std::string& of, const Change& change) {
   test::GoldenBase base("llama-gqa");
   test::AdapterDraft draft(test::golden("adapters/" + of));
   change(draft);
@@ -35,11 +35,7 @@ Error broken(const std::string& of, const Change& change) {
   return test::error_of([&] { (void)base.load<Loras>(folder.path("broken")); });
 }
 
-bool says(const Error& error, const std::string& text) {
-  return std::string(error.what()).find(text) != std::string::npos;
-}
-
-const std::string q0 = "base_model.model.model.layers.0.self_attn.q_proj.";
+const std::string peft_q0 = "base_model.model.model.layers.0.self_attn.q_proj.";
 const std::string q1 = "base_model.model.model.layers.1.self_attn.q_proj.";
 
 }  // namespace
@@ -77,7 +73,7 @@ TEST_CASE("every golden PEFT LoRA gives PEFT's logits, loss, gradients and scale
 TEST_CASE("a key of PEFT that changes the result and is not computed is refused by its name") {
   const Error bias = test::error_of([] { (void)models::open_adapter(test::golden("adapters/lora-bias"), 2); });
   CHECK(bias.id() == "adapter.670");
-  CHECK(says(bias, "lora_bias"));
+  CHECK(test::says(bias, "lora_bias"));
   const io::Json changes[] = {{{"bias", "all"}},
                               {{"use_dora", true}},
                               {{"fan_in_fan_out", true}},
@@ -94,7 +90,7 @@ TEST_CASE("a key of PEFT that changes the result and is not computed is refused 
     INFO(change.dump());
     const Error error = refused(change);
     CHECK(error.id() == "adapter.670");
-    CHECK(says(error, change.begin().key()));
+    CHECK(test::says(error, change.begin().key()));
   }
   CHECK(refused({{"r", "eight"}}).id() == "io.212");
 }
@@ -104,7 +100,7 @@ TEST_CASE("an unknown key is passed over with a warning where it is empty, and r
   CHECK(file.warnings.size() == 2);
   const Error error = refused({{"use_novelty", true}});
   CHECK(error.id() == "adapter.671");
-  CHECK(says(error, "use_novelty"));
+  CHECK(test::says(error, "use_novelty"));
 }
 
 TEST_CASE("target_modules name modules as PEFT reads them: endings, whole paths, a regex, all-linear") {
@@ -129,7 +125,7 @@ TEST_CASE("target_modules name modules as PEFT reads them: endings, whole paths,
 }
 
 TEST_CASE("targets that graft has no LoRA for are errors, idle ones are warnings") {
-  CHECK(says(refused({{"target_modules", {"q_proj", "lm_head"}}}), "lm_head"));
+  CHECK(test::says(refused({{"target_modules", {"q_proj", "lm_head"}}}), "lm_head"));
   CHECK(refused({{"target_modules", {"embed_tokens"}}}).id() == "adapter.672");
   CHECK(refused({{"target_modules", {"c_attn"}}}).id() == "adapter.672");
   const auto file = described({{"target_modules", {"q_proj", "c_attn"}}});
@@ -138,45 +134,45 @@ TEST_CASE("targets that graft has no LoRA for are errors, idle ones are warnings
 }
 
 TEST_CASE("a damaged LoRA gives one error that names the tensor, what was expected and what was found") {
-  const Error missing = broken("lora", [](auto& d) { d.tensors.erase(d.tensors.begin()); });
+  const Error missing = broken_lora("lora", [](auto& d) { d.tensors.erase(d.tensors.begin()); });
   CHECK(missing.id() == "adapter.650");
-  CHECK(says(missing, q0 + "lora_A.weight"));
-  const Error renamed = broken("lora", [](auto& d) { d.at(q0 + "lora_A.weight").name = q0 + "lora_A.weigh"; });
+  CHECK(test::says(missing, peft_q0 + "lora_A.weight"));
+  const Error renamed = broken_lora("lora", [](auto& d) { d.at(peft_q0 + "lora_A.weight").name = peft_q0 + "lora_A.weigh"; });
   CHECK(renamed.id() == "adapter.650");
-  CHECK(says(renamed, "nearest name in the file is \"" + q0 + "lora_A.weigh\""));
-  const Error extra = broken("lora", [](auto& d) {
+  CHECK(test::says(renamed, "nearest name in the file is \"" + peft_q0 + "lora_A.weigh\""));
+  const Error extra = broken_lora("lora", [](auto& d) {
     d.tensors.push_back(d.tensors[0]);
     d.tensors.back().name = "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight";
   });
   CHECK(extra.id() == "adapter.652");
-  CHECK(says(extra, "layers.7"));
-  const Error transposed = broken("lora", [](auto& d) {  // of a square map: A' has the shape that B should have
-    std::swap(d.at(q0 + "lora_A.weight").shape[0], d.at(q0 + "lora_A.weight").shape[1]);
-    std::swap(d.at(q0 + "lora_B.weight").shape[0], d.at(q0 + "lora_B.weight").shape[1]);
+  CHECK(test::says(extra, "layers.7"));
+  const Error transposed = broken_lora("lora", [](auto& d) {  // of a square map: A' has the shape that B should have
+    std::swap(d.at(peft_q0 + "lora_A.weight").shape[0], d.at(peft_q0 + "lora_A.weight").shape[1]);
+    std::swap(d.at(peft_q0 + "lora_B.weight").shape[0], d.at(peft_q0 + "lora_B.weight").shape[1]);
   });
   CHECK(transposed.id() == "adapter.651");
-  CHECK(says(transposed, "[48, 4], expected [4, 48]: it is transposed"));
+  CHECK(test::says(transposed, "[48, 4], expected [4, 48]: it is transposed"));
   const Error swapped =
-      broken("lora", [](auto& d) { std::swap(d.at(q1 + "lora_A.weight").name, d.at(q1 + "lora_B.weight").name); });
+      broken_lora("lora", [](auto& d) { std::swap(d.at(q1 + "lora_A.weight").name, d.at(q1 + "lora_B.weight").name); });
   CHECK(swapped.id() == "adapter.651");
-  const Error rank = broken("lora", [](auto& d) { d.config["r"] = 3; });
+  const Error rank = broken_lora("lora", [](auto& d) { d.config["r"] = 3; });
   CHECK(rank.id() == "adapter.651");
-  CHECK(says(rank, "[4, 48], expected [3, 48]"));
-  const Error integers = broken("lora", [](auto& d) { d.at(q0 + "lora_A.weight").dtype = io::Dtype::i32; });
+  CHECK(test::says(rank, "[4, 48], expected [3, 48]"));
+  const Error integers = broken_lora("lora", [](auto& d) { d.at(peft_q0 + "lora_A.weight").dtype = io::Dtype::i32; });
   CHECK(integers.id() == "io.250");
   const Tensor<float> nan = [] {
     Tensor<float> t(4, 48);
     t(1, 2) = std::nanf("");
     return t;
   }();
-  const Error not_finite = broken(
-      "lora", [&](auto& d) { d.at(q0 + "lora_A.weight").data = reinterpret_cast<const std::byte*>(nan.data()); });
+  const Error not_finite = broken_lora(
+      "lora", [&](auto& d) { d.at(peft_q0 + "lora_A.weight").data = reinterpret_cast<const std::byte*>(nan.data()); });
   CHECK(not_finite.id() == "model.513");
-  CHECK(says(not_finite, "row 1"));
+  CHECK(test::says(not_finite, "row 1"));
 }
 
 TEST_CASE("a LoRA of a model with fewer layers does not load, and a cut file is not read") {
-  const Error layers = broken("lora", [](auto& d) {
+  const Error layers = broken_lora("lora", [](auto& d) {
     std::erase_if(d.tensors, [](const auto& t) { return t.name.find("layers.2.") != std::string::npos; });
   });
   CHECK(layers.id() == "adapter.650");

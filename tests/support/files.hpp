@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files for tests that break them: a folder that vanishes with the test, bytes in and out, and the error of a call.
+// Files for tests that break them: a folder that vanishes with the test, bytes in and out, the error of a call.
 #pragma once
 
 #include <unistd.h>
@@ -68,6 +68,11 @@ Error error_of(const Call& call) {
     return error;
   }
   return {"none", "nothing was thrown"};
+}
+
+/// Whether the message of an error holds this text.
+inline bool says(const Error& error, const std::string& text) {
+  return std::string(error.what()).find(text) != std::string::npos;
 }
 
 }  // namespace graft::test

@@ -46,7 +46,7 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
   const backends::Reference be;
   const std::string facts = io.path().substr(0, io.path().rfind('.')) + ".json";
   const auto base = io::json_get<std::string>(io::parse_json(slurp(facts), facts), "model", facts);
-  const LabelledBatch batch = labelled_batch(io::Safetensors::open(golden("models/" + base + "/io.safetensors")));
+  const train::Batch batch = golden_batch(io::Safetensors::open(golden("models/" + base + "/io.safetensors")));
   auto* member = &attached;
   models::LlamaRun<GoldenLlama, AttachedType> run;
   run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
@@ -59,7 +59,7 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
   run.logits(be, model, rows, logits.view());
   AdapterErrors errors;
   errors.logits = relative_error(logits.view(), golden_tensor(io, "logits").view());
-  const double loss = batch.mean() * run.loss(be, model, batch.rows, batch.targets, batch.mean());
+  const double loss = mean_of(batch) * run.loss(be, model, batch.rows, batch.targets, mean_of(batch));
   errors.loss = std::abs(loss - golden_tensor(io, "loss")(0, 0));
   run.backward(be, model);
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
@@ -71,6 +71,11 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
   return errors;
 }
 
+/// The configuration in an adapter's folder.
+inline io::Json adapter_config(const std::string& folder) {
+  return io::parse_json(slurp(folder + "/adapter_config.json"), folder);
+}
+
 /// A folder with the two files of an adapter, to be broken.
 struct AdapterDraft {
   io::Json config;
@@ -78,7 +83,7 @@ struct AdapterDraft {
   io::Safetensors source;  // what the tensors point into
 
   explicit AdapterDraft(const std::string& folder)
-      : config(io::parse_json(slurp(folder + "/adapter_config.json"), folder)),
+      : config(adapter_config(folder)),
         source(io::Safetensors::open(folder + "/adapter_model.safetensors")) {
     tensors.assign(source.tensors().begin(), source.tensors().end());
   }

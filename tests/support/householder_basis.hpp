@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <graft/adapters/policies/basis.hpp>
+#include <graft/linalg/orthonormal.hpp>
 
 namespace graft::test {
 

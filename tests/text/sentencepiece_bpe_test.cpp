@@ -18,7 +18,7 @@ Ids encode(const Vocabulary& vocabulary, const MergeList& merges, SentencePieceB
   return ids;
 }
 
-const Vocabulary small(
+const Vocabulary small_vocabulary(
     {{"<unk>", 0}, {"\u2581", 1}, {"a", 2}, {"\u2581a", 3}, {"a\u2581", 4}, {"<0xC3>", 5}, {"<0xA9>", 6}}, "test");
 
 }  // namespace
@@ -26,20 +26,20 @@ const Vocabulary small(
 TEST_CASE("an unknown character becomes its bytes, or the unknown token where a byte has none", "[text]") {
   SentencePieceBpe::Options options;
   options.unknown = 0;
-  CHECK(encode(small, {}, options, "a\u00E9") == Ids{2, 5, 6});
-  CHECK(encode(small, {}, options, "xxax") == Ids{0, 2, 0});
-  CHECK(encode(small, {}, options, "\xC3") == Ids{5});
+  CHECK(encode(small_vocabulary, {}, options, "a\u00E9") == Ids{2, 5, 6});
+  CHECK(encode(small_vocabulary, {}, options, "xxax") == Ids{0, 2, 0});
+  CHECK(encode(small_vocabulary, {}, options, "\xC3") == Ids{5});
   options.fuse_unknown = false;
-  CHECK(encode(small, {}, options, "xx") == Ids{0, 0});
+  CHECK(encode(small_vocabulary, {}, options, "xx") == Ids{0, 0});
   options.byte_fallback = false;
-  CHECK(encode(small, {}, options, "\u00E9") == Ids{0});
+  CHECK(encode(small_vocabulary, {}, options, "\u00E9") == Ids{0});
   options.unknown = -1;
-  CHECK_THROWS_WITH(encode(small, {}, options, "\u00E9"), graft::test::contains("text.312"));
+  CHECK_THROWS_WITH(encode(small_vocabulary, {}, options, "\u00E9"), graft::test::contains("text.312"));
 }
 
 TEST_CASE("a piece with a mark inside keeps words together", "[text]") {
   // Ranks join a and the mark behind it before the mark and the a behind it.
-  CHECK(encode(small, {{"a", "\u2581"}, {"\u2581", "a"}}, {},
+  CHECK(encode(small_vocabulary, {{"a", "\u2581"}, {"\u2581", "a"}}, {},
                "a\u2581"
                "a") == Ids{4, 2});
 }
@@ -49,7 +49,7 @@ TEST_CASE("Metaspace puts a mark first never, always or at the start of the text
   SentencePieceBpe::Options options;
   const auto with = [&](Prepend prepend, bool split, const std::string& text, bool first) {
     options.metaspace = Metaspace{prepend, split};
-    return encode(small, {{"\u2581", "a"}, {"a", "\u2581"}}, options, text, first);
+    return encode(small_vocabulary, {{"\u2581", "a"}, {"a", "\u2581"}}, options, text, first);
   };
   CHECK(with(Prepend::never, false, "a a", true) == Ids{2, 3});
   CHECK(with(Prepend::always, false, "a a", false) == Ids{3, 3});

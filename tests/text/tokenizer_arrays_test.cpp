@@ -60,7 +60,7 @@ text::TokenizerArrays read_sentencepiece(const std::string& bytes) {
   return arrays;
 }
 
-text::TokenizerArrays small() {
+text::TokenizerArrays small_arrays() {
   text::TokenizerArrays arrays;
   arrays.model = "gpt2";
   arrays.pre = "gpt-2";
@@ -92,7 +92,7 @@ TEST_CASE("pieces merged by their scores have the ids that sentencepiece gives",
 }
 
 TEST_CASE("control and user-defined tokens are found in texts, and only control ones are special", "[text]") {
-  text::TokenizerArrays arrays = small();
+  text::TokenizerArrays arrays = small_arrays();
   arrays.bos = 3;
   arrays.add_bos = true;
   const text::Tokenizer tokenizer = text::from_arrays(arrays, "f.gguf");
@@ -147,7 +147,7 @@ TEST_CASE("an unknown model or pre-tokenizer, and arrays that do not fit, are er
            Case{[](auto& a) { a.model = "llama"; }, "text.331", "scores"},
            Case{[](auto& a) { a.model = "llama", a.scores = {0, 0, 0, 0, -HUGE_VALF}; }, "text.331", "scores[4]"},
        }) {
-    text::TokenizerArrays arrays = small();
+    text::TokenizerArrays arrays = small_arrays();
     one.spoil(arrays);
     INFO(one.named);
     CHECK_THROWS_WITH(text::from_arrays(arrays, "f.gguf"),

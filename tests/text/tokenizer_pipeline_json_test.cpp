@@ -11,9 +11,9 @@ using graft::test::contains;
 
 namespace {
 
-const detail::TokenizerPipelineJson pipeline("f.json", &compile_builtin);
+const graft::text::detail::TokenizerPipelineJson pipeline("f.json", &compile_builtin);
 
-std::vector<std::string> words(const char* json, const std::string& text) {
+std::vector<std::string> split_words(const char* json, const std::string& text) {
   std::vector<SplitStep> steps;
   pipeline.pre_tokenizer(Json::parse(json), steps);
   PreTokenizer::Pieces pieces;
@@ -27,11 +27,11 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("digits are cut one by one or in runs, texts as they are, and ByteLevel without its pattern cuts nothing",
           "[text]") {
-  CHECK(words(R"({"type":"Digits","individual_digits":true})", "a12") == Words{"a", "1", "2"});
-  CHECK(words(R"({"type":"Digits","individual_digits":false})", "a12") == Words{"a", "12"});
-  CHECK(words(R"({"type":"Split","pattern":{"String":"+."},"behavior":"Removed","invert":false})", "a+.b+c") ==
+  CHECK(split_words(R"({"type":"Digits","individual_digits":true})", "a12") == Words{"a", "1", "2"});
+  CHECK(split_words(R"({"type":"Digits","individual_digits":false})", "a12") == Words{"a", "12"});
+  CHECK(split_words(R"({"type":"Split","pattern":{"String":"+."},"behavior":"Removed","invert":false})", "a+.b+c") ==
         Words{"a", "b+c"});
-  CHECK(words(R"({"type":"ByteLevel","use_regex":false,"add_prefix_space":true})", "a b") == Words{" a b"});
+  CHECK(split_words(R"({"type":"ByteLevel","use_regex":false,"add_prefix_space":true})", "a b") == Words{" a b"});
 }
 
 TEST_CASE("a step that graft does not know is text.320 and named", "[text]") {

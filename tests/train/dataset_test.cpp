@@ -32,12 +32,12 @@ Ids joined(std::initializer_list<Ids> parts) {
   return all;
 }
 
-train::Dataset load(const std::string& rows, const train::DatasetOptions& options) {
+train::Dataset load_rows(const std::string& rows, const train::DatasetOptions& options) {
   const test::TempFolder folder;
   return train::load_dataset(folder.write("data.jsonl", rows), options);
 }
 Error refused(const std::string& rows, const train::DatasetOptions& options) {
-  return test::error_of([&] { (void)load(rows, options); });
+  return test::error_of([&] { (void)load_rows(rows, options); });
 }
 
 /// The labels that train everything from token `prompt` on.
@@ -55,14 +55,14 @@ TEST_CASE("a pair without a template is its prompt, its completion, which is tra
   const std::string row = R"({"prompt": "The cat sat on", "completion": " the mat."})";
   const Ids prompt = tokenizer.encode("The cat sat on", false);
   const Ids all = joined({prompt, tokenizer.encode(" the mat.", false), {*tokenizer.eos()}});
-  train::Example example = load(row, options).examples.at(0);
+  train::Example example = load_rows(row, options).examples.at(0);
   CHECK(example.ids == all);
   CHECK(example.prompt == std::ssize(prompt));
   CHECK(example.labels == labels_from(all, example.prompt));
   options.close = false;
-  CHECK(load(row, options).examples.at(0).ids == Ids(all.begin(), all.end() - 1));
+  CHECK(load_rows(row, options).examples.at(0).ids == Ids(all.begin(), all.end() - 1));
   options.train_on_all = true;
-  example = load(row, options).examples.at(0);
+  example = load_rows(row, options).examples.at(0);
   CHECK(example.labels == example.ids);
   CHECK(example.prompt == 0);
 }
@@ -70,7 +70,7 @@ TEST_CASE("a pair without a template is its prompt, its completion, which is tra
 TEST_CASE("what SentencePiece puts before a text stands before the prompt, once") {
   const text::Tokenizer tokenizer = llama2();
   const train::DatasetOptions options{.tokenizer = &tokenizer};
-  const train::Example example = load(R"({"prompt": "Hello world", "completion": " again"})", options).examples.at(0);
+  const train::Example example = load_rows(R"({"prompt": "Hello world", "completion": " again"})", options).examples.at(0);
   const Ids whole = tokenizer.encode("Hello world again", true);
   CHECK(example.ids == joined({whole, {*tokenizer.eos()}}));
   CHECK(example.prompt == std::ssize(tokenizer.encode("Hello world", true)));
@@ -91,7 +91,7 @@ TEST_CASE("a tokenizer that wants BOS gets it before texts and raw pairs, and EO
     const text::Tokenizer tokenizer = text::from_arrays(arrays);
     CHECK(train::opening(tokenizer) == Ids{1});
     const train::Dataset data =
-        load(R"([{"prompt": "ab", "completion": "ba"}, {"text": "ab"}])", {.tokenizer = &tokenizer});
+        load_rows(R"([{"prompt": "ab", "completion": "ba"}, {"text": "ab"}])", {.tokenizer = &tokenizer});
     CHECK(data.examples.at(0).ids == Ids{1, 3, 4, 4, 3, 2});
     CHECK(data.examples.at(0).labels == Ids{-100, -100, -100, 4, 3, 2});
     CHECK(data.examples.at(1).ids == Ids{1, 3, 4, 2});
@@ -104,7 +104,7 @@ TEST_CASE("a token that straddles prompt and completion is trained") {
   const train::DatasetOptions options{.tokenizer = &tokenizer, .close = false};
   const Ids whole = tokenizer.encode("the theory", false);
   REQUIRE(tokenizer.encode("the theo", false).size() > 1);
-  const train::Example example = load(R"({"prompt": "the theo", "completion": "ry"})", options).examples.at(0);
+  const train::Example example = load_rows(R"({"prompt": "the theo", "completion": "ry"})", options).examples.at(0);
   CHECK(example.ids == whole);
   CHECK(example.prompt < std::ssize(tokenizer.encode("the theo", false)));
   CHECK(example.labels.back() == whole.back());
@@ -115,7 +115,7 @@ TEST_CASE("every assistant turn is trained with its end token, nothing else is, 
   const text::ChatTemplate chat = text::chat_template_of(tokenizer, "chatml");
   const train::DatasetOptions options{.tokenizer = &tokenizer, .chat = &chat};
   const train::Dataset data =
-      load(R"({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},)"
+      load_rows(R"({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},)"
            R"( {"role": "user", "content": "Bye"}, {"role": "assistant", "content": "Bye."}]})",
            options);
   const auto encode = [&](const char* text) { return tokenizer.encode(text, false); };
@@ -134,7 +134,7 @@ TEST_CASE("every assistant turn is trained with its end token, nothing else is, 
 TEST_CASE("a text is trained from its first token on") {
   const text::Tokenizer tokenizer = llama2();
   const train::DatasetOptions options{.tokenizer = &tokenizer};
-  const train::Dataset data = load(R"({"text": "Once upon a time"})", options);
+  const train::Dataset data = load_rows(R"({"text": "Once upon a time"})", options);
   const train::Example& example = data.examples.at(0);
   CHECK(example.ids == joined({tokenizer.encode("Once upon a time", true), {*tokenizer.eos()}}));
   CHECK(example.labels == example.ids);
@@ -143,7 +143,7 @@ TEST_CASE("a text is trained from its first token on") {
 }
 
 TEST_CASE("ids need no tokenizer, and their prompt is what precedes the first label, or what they say") {
-  const train::Dataset data = load(
+  const train::Dataset data = load_rows(
       "{\"input_ids\": [1, 2, 3], \"labels\": [-100, -100, 3]}\n\n"
       "{\"input_ids\": [1, 2, 3], \"labels\": [-100, 2, 3], \"prompt_length\": 3}\n",
       {.vocab = 4});
@@ -161,7 +161,7 @@ TEST_CASE("what is cut and what is left out is counted") {
       "{\"input_ids\": [1, 2], \"labels\": [-100, -100]}\n"                       // nothing to train
       "{\"input_ids\": [], \"labels\": []}\n"
       "{\"input_ids\": [1, 2, 3]}\n";
-  const train::Dataset data = load(rows, {.vocab = 4, .longest = 3});
+  const train::Dataset data = load_rows(rows, {.vocab = 4, .longest = 3});
   CHECK(data.records == 5);
   CHECK(data.cut == 1);
   CHECK(data.too_long == 1);
@@ -170,13 +170,13 @@ TEST_CASE("what is cut and what is left out is counted") {
   CHECK(data.examples[0].ids == Ids{1, 2, 3});
   CHECK(data.examples[0].labels == Ids{-100, 2, 3});
   CHECK(data.tokens == 6);
-  const train::Dataset shown = load(rows, {.vocab = 4, .keep_unlabelled = true});
+  const train::Dataset shown = load_rows(rows, {.vocab = 4, .keep_unlabelled = true});
   CHECK(shown.examples.size() == 4);
   CHECK(shown.untrained == 1);
 }
 
 TEST_CASE("a JSON list holds the same records as lines do") {
-  const train::Dataset list = load("[{\"input_ids\": [1, 2]},\n {\"input_ids\": [2, 1]}]", {});
+  const train::Dataset list = load_rows("[{\"input_ids\": [1, 2]},\n {\"input_ids\": [2, 1]}]", {});
   REQUIRE(list.examples.size() == 2);
   CHECK(list.examples[1].ids == Ids{2, 1});
   CHECK(list.keys == "input_ids");

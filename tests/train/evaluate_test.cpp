@@ -11,7 +11,7 @@ using namespace graft;
 namespace {
 
 using Model = models::Llama<Uniform<double>, backends::Reference>;
-using Tuned = Attached<double, Stack<At<site::linear, adapters::Lora<2>>>>;
+using TunedLora = Attached<double, Stack<At<site::linear, adapters::Lora<2>>>>;
 
 /// The golden batch of llama-gqa as examples, and its logits.
 struct Golden {
@@ -53,7 +53,7 @@ TEST_CASE("loss, tokens and accuracy are those of the golden logits, for any bat
   const Golden golden;
   for (const Index batch_size : {Index{1}, Index{2}, Index{100}}) {
     const train::Evaluation found =
-        train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, batch_size);
+        train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, batch_size);
     CHECK(found.loss() == Approx(test::golden_tensor(golden.io, "loss")(0, 0)).epsilon(1e-12));
     CHECK(found.perplexity() == Approx(std::exp(found.loss())));
     CHECK(found.tokens == 42);
@@ -64,7 +64,7 @@ TEST_CASE("loss, tokens and accuracy are those of the golden logits, for any bat
 
 TEST_CASE("a visitor sees the logits of every token in the order of the examples, labelled or not") {
   const Golden golden;
-  const double bare = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 2).nll;
+  const double bare = train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 2).nll;
   Index seen = 0;
   double error = 0;
   const auto visit = [&](View<const double> rows) {
@@ -72,7 +72,7 @@ TEST_CASE("a visitor sees the logits of every token in the order of the examples
     seen += rows.rows;
   };
   const train::Evaluation found =
-      train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 2, visit);
+      train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 2, visit);
   CHECK(seen == golden.logits.rows());
   CHECK(error < 1e-11);
   CHECK(found.nll == Approx(bare).epsilon(1e-12));
@@ -81,18 +81,18 @@ TEST_CASE("a visitor sees the logits of every token in the order of the examples
 
 TEST_CASE("an adapter changes what is evaluated only where it is given") {
   Golden golden;
-  auto attached = attach(golden.be, golden.model, Tuned::StackType{}, 3);
-  const double bare = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 3).nll;
+  auto attached = attach(golden.be, golden.model, TunedLora::StackType{}, 3);
+  const double bare = train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 3).nll;
   CHECK(train::evaluate(golden.be, golden.model, &attached, golden.examples, 3).nll == Approx(bare).epsilon(1e-13));
   attached.for_each_parameter([](const std::string&, Parameter<double>& p) { p.value(0, 0) += 0.5; });
   CHECK(std::abs(train::evaluate(golden.be, golden.model, &attached, golden.examples, 3).nll - bare) > 1e-3);
-  CHECK(train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, golden.examples, 3).nll == bare);
+  CHECK(train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 3).nll == bare);
 }
 
 TEST_CASE("examples without a label count nothing") {
   const Golden golden;
   const std::vector<train::Example> silent = {{{5, 6, 7}, {train::ignored, train::ignored, train::ignored}, 3}};
-  const train::Evaluation found = train::evaluate<Model, Tuned>(golden.be, golden.model, nullptr, silent, 1);
+  const train::Evaluation found = train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, silent, 1);
   CHECK(found.tokens == 0);
   CHECK(found.loss() == 0);
   CHECK(found.accuracy() == 0);

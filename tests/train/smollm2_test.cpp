@@ -1,66 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real model, SmolLM2-135M-Instruct, against torch, PEFT and pyreft: logits, and twenty steps of LoRA, PMSS and LoReFT.
-#include <graft/adapters/lora.hpp>
-#include <graft/adapters/pmss.hpp>
-#include <graft/adapters/subspace.hpp>
-#include <graft/backends/simd.hpp>
-#include <graft/optimizers/adamw.hpp>
-#include <graft/schedules/constant.hpp>
-#include <graft/train/trainer.hpp>
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-#include <graft/backends/gemm/onednn.hpp>
-#else
-#include <graft/backends/gemm/eigen.hpp>
-#endif
-
 #include <fstream>
 
 #include <graft/io/json.hpp>
+#include <graft/linalg/orthonormal.hpp>
+#include <graft/optimizers/adamw.hpp>
+#include <graft/schedules/constant.hpp>
+#include <graft/train/trainer.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/golden_model.hpp"
-#include "support/householder_basis.hpp"
+#include "train/real_model.hpp"
 
 using namespace graft;
 
 namespace {
 
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-using B = backends::Simd<backends::OneDnn>;
-#else
-using B = backends::Simd<backends::EigenGemm>;
-#endif
-using Model = models::Llama<Uniform<float>, B>;
-using PyreftLoReft = adapters::Subspace<4, test::Householder, adapters::policies::Affine,
-                                        adapters::policies::Difference, adapters::policies::RandomStart>;
-/// One type for all runs, so that the engine is compiled once; a run switches the other parts off.
-using Methods =
-    Stack<At<site::query | site::value, adapters::Lora<8>>, At<site::query | site::value, adapters::Pmss<32>>,
-          At<site::residual, PyreftLoReft>, At<site::residual, adapters::LoReft<4>>>;
-using AttachedType = Attached<float, Methods>;
+using test::RealAttached;
+using test::RealModel;
+using test::real_golden;
+const test::RealBackend real_backend;
 
-Methods only(std::size_t method) {
-  Methods stack;
-  std::size_t i = 0;
-  std::apply([&](auto&... at) { ((at.placement.sites = i++ == method ? site::everything : site::none), ...); },
-             stack.parts);
-  const Placement edits{.layers = only_layers({5, 15, 25}), .positions = ends(7, 7)};
-  if (method == 2) {
-    std::get<2>(stack.parts).placement = edits;
-  } else if (method == 3) {
-    std::get<3>(stack.parts).placement = edits;
-  }
-  return stack;
-}
-
-std::string golden_path(const std::string& name) {
-  return test::shared("golden/smollm2/" + name);
-}
+const Placement query_value{.sites = site::query | site::value};
+const Placement three_blocks{.layers = only_layers({5, 15, 25}), .positions = ends(7, 7)};
 
 std::vector<train::Example> examples(const std::string& file) {
   std::vector<train::Example> all;
-  std::ifstream lines(golden_path(file));
+  std::ifstream lines(real_golden(file));
   for (std::string line; std::getline(lines, line);) {
     const io::Json row = io::parse_json(line, file);
     train::Example& example = all.emplace_back();
@@ -84,14 +51,14 @@ std::vector<train::Batch> batches(const std::string& file, std::size_t size) {
   return cut;
 }
 
-double held_out_nll(const B& be, const Model& model, AttachedType& attached) {
-  models::LlamaRun<Model, AttachedType> run;
+double held_out_nll(const RealModel& model, RealAttached& attached) {
+  models::LlamaRun<RealModel, RealAttached> run;
   auto* member = &attached;
   double total = 0;
   Index labelled = 0;
   for (const train::Batch& batch : batches("heldout.jsonl", 4)) {
-    run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.labelled());
-    total += run.loss(be, model, batch.rows, batch.targets);
+    run.forward(real_backend, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.labelled());
+    total += run.loss(real_backend, model, batch.rows, batch.targets);
     labelled += batch.labelled();
   }
   return total / static_cast<double>(labelled);
@@ -104,17 +71,17 @@ std::string without(std::string name, const std::string& part) {
   return name.erase(name.find(part), part.size());
 }
 
-void load(const B& be, AttachedType& attached, const io::Safetensors& file, Naming key) {
+void load(RealAttached& attached, const io::Safetensors& file, Naming key) {
   attached.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
     Tensor<float> values(file.at(key(name)).rows(), file.at(key(name)).cols());
     io::decode_rows(file.at(key(name)), 0, values.view());
-    be.copy(values.view().reshape(p.value.rows, p.value.cols), p.value);
+    real_backend.copy(values.view().reshape(p.value.rows, p.value.cols), p.value);
   });
 }
 
 /// Worst relative error over the tensors that the file has; `found` picks value or gradient.
 template <class Found>
-double worst(AttachedType& attached, const io::Safetensors& file, Naming key, Found found) {
+double worst(RealAttached& attached, const io::Safetensors& file, Naming key, Found found) {
   double error = 0;
   Index compared = 0;
   attached.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
@@ -128,15 +95,15 @@ double worst(AttachedType& attached, const io::Safetensors& file, Naming key, Fo
 }
 
 /// Twenty steps, each held against the golden loss and norm; then the tensors and the held-out nll.
-void follow(const B& be, const Model& model, AttachedType& attached, const std::string& folder,
-            const std::string& final, Naming key) {
-  const std::string path = golden_path(folder + "/trajectory.json");
+void follow_golden(const RealModel& model, RealAttached& attached, const std::string& folder, const std::string& final,
+                   Naming key) {
+  const std::string path = real_golden(folder + "/trajectory.json");
   const io::Json golden = io::parse_json(test::slurp(path), path);
   const double rate = io::json_get<double>(golden.at("optimizer"), "lr", path);
   CHECK(parameter_count(attached) == io::json_get<Index>(golden, "trainable", path));
   const double before = io::json_get<double>(golden, "heldout_nll_before", path);
-  CHECK(std::abs(held_out_nll(be, model, attached) - before) < 5e-5 * before);
-  train::Trainer trainer(be, model, attached, optimizers::AdamW{}, schedules::Constant{},
+  CHECK(std::abs(held_out_nll(model, attached) - before) < 5e-5 * before);
+  train::Trainer trainer(real_backend, model, attached, optimizers::AdamW{}, schedules::Constant{},
                          {.rate = rate, .total_steps = 20});
   const auto data = batches("train.jsonl", 4);
   for (std::size_t s = 0; s < 20; ++s) {
@@ -148,16 +115,16 @@ void follow(const B& be, const Model& model, AttachedType& attached, const std::
     CHECK(std::abs(report.gradient_norm - number("grad_norm")) < 2e-3 * number("grad_norm"));
     CHECK(report.labelled == io::json_get<Index>(expected, "labelled", path));
     if (s == 0) {
-      const auto gradients = io::Safetensors::open(golden_path(folder + "/grads_step1.safetensors"));
+      const auto gradients = io::Safetensors::open(real_golden(folder + "/grads_step1.safetensors"));
       CHECK(worst(attached, gradients, key, [](auto& p) { return p.gradient.view(); }) < 1e-3);  // fp32 against fp32
     }
   }
-  const double moved = worst(attached, io::Safetensors::open(golden_path(folder + "/" + final)), key,
+  const double moved = worst(attached, io::Safetensors::open(real_golden(folder + "/" + final)), key,
                              [](auto& p) { return View<const float>(p.value); });
   CAPTURE(moved);
   CHECK(moved < 1e-2);  // AdamW divides by tiny second moments: entries without a gradient follow the rounding
   const double after = io::json_get<double>(golden, "heldout_nll_after", path);
-  CHECK(std::abs(held_out_nll(be, model, attached) - after) < 1e-4 * after);
+  CHECK(std::abs(held_out_nll(model, attached) - after) < 1e-4 * after);
 }
 
 std::string lora_key(std::string name) {
@@ -171,10 +138,6 @@ std::string loreft_key(std::string name) {
   name.erase(name.find(".subspace"));
   name.erase(0, std::string("model.").size());
   return name + (part == "R" ? ".original" : part == "W" ? ".learned_source.weight" : ".learned_source.bias");
-}
-
-Model load_model() {
-  return Model::load(models::open_checkpoint(test::smollm2()));
 }
 
 /// pyreft's (d,r) or (d,d) tensors stand for their transposes here.
@@ -192,10 +155,9 @@ Tensor<float> transposed(const io::Safetensors& file, const std::string& name) {
 }  // namespace
 
 TEST_CASE("SmolLM2's logits and the nll of real text equal torch's", "[real][shared]") {
-  const B be;
-  Model model = load_model();
-  const auto file = io::Safetensors::open(golden_path("logits.safetensors"));
-  models::LlamaRun<Model, AttachedType> run;
+  RealModel model = test::real_model();
+  const auto file = io::Safetensors::open(real_golden("logits.safetensors"));
+  models::LlamaRun<RealModel, RealAttached> run;
   for (const std::string name : {"prompt0.", "prompt1.", "prompt2."}) {
     CAPTURE(name);
     const auto ids = io::read_integers(file.at(name + "ids"));
@@ -203,13 +165,13 @@ TEST_CASE("SmolLM2's logits and the nll of real text equal torch's", "[real][sha
     const auto length = static_cast<Index>(ids.size());
     Ragged batch;
     batch.push(length, 1, 0, 0);
-    run.forward(be, model, {}, batch, tokens, length);
+    run.forward(real_backend, model, {}, batch, tokens, length);
     std::vector<Index> rows;
     for (Index t = 0; t < length; ++t) {
       rows.push_back(t);
     }
     Tensor<float> logits(length, model.config.vocab);
-    run.logits(be, model, rows, logits.view());
+    run.logits(real_backend, model, rows, logits.view());
     CHECK(test::relative_error(logits.view().middle_rows(length - 1, 1),
                                test::golden_tensor(file, name + "last_logits").view()) < 2e-5);
     const auto top = io::read_integers(file.at(name + "top10_ids"));
@@ -230,26 +192,24 @@ TEST_CASE("SmolLM2's logits and the nll of real text equal torch's", "[real][sha
     example.labels = example.ids;
     train::Batch batch;
     batch.push(example, 0);
-    run.forward(be, model, {}, batch.ragged, batch.tokens, batch.labelled());
-    (void)run.loss(be, model, batch.rows, batch.targets);
+    run.forward(real_backend, model, {}, batch.ragged, batch.tokens, batch.labelled());
+    (void)run.loss(real_backend, model, batch.rows, batch.targets);
     const auto expected = test::golden_tensor(file, name + "nll");
     CHECK(test::relative_error(run.row_nll(), expected.view().reshape(batch.labelled(), 1)) < 2e-5);
   }
 }
 
 TEST_CASE("twenty steps of LoRA on SmolLM2 follow PEFT's", "[real][shared]") {
-  const B be;
-  Model model = load_model();
-  auto attached = attach(be, model, only(0), 1);
-  load(be, attached, io::Safetensors::open(golden_path("train_lora/init/adapter_model.safetensors")), lora_key);
-  follow(be, model, attached, "train_lora", "final/adapter_model.safetensors", lora_key);
+  RealModel model = test::real_model();
+  auto attached = attach(real_backend, model, test::real_method<0>(adapters::Lora<>{.rank = 8}, query_value), 1);
+  load(attached, io::Safetensors::open(real_golden("train_lora/init/adapter_model.safetensors")), lora_key);
+  follow_golden(model, attached, "train_lora", "final/adapter_model.safetensors", lora_key);
 }
 
 TEST_CASE("twenty steps of PMSS on SmolLM2 follow the golden ones, from the golden skeletons", "[real][shared]") {
-  const B be;
-  Model model = load_model();
-  auto attached = attach(be, model, only(1), 1);
-  const auto file = io::Safetensors::open(golden_path("train_pmss/init.safetensors"));
+  RealModel model = test::real_model();
+  auto attached = attach(real_backend, model, test::real_method<1>(adapters::Pmss<>{.rank = 32}, query_value), 1);
+  const auto file = io::Safetensors::open(real_golden("train_pmss/init.safetensors"));
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     if constexpr (requires { grafted.module.skeleton(); }) {
       const auto equal = [&](const std::vector<std::int32_t>& found, const char* part) {
@@ -261,34 +221,32 @@ TEST_CASE("twenty steps of PMSS on SmolLM2 follow the golden ones, from the gold
       CHECK(equal(grafted.module.skeleton().rows, ".K"));
     }
   });
-  follow(be, model, attached, "train_pmss", "final.safetensors", pmss_key);
+  follow_golden(model, attached, "train_pmss", "final.safetensors", pmss_key);
 }
 
 TEST_CASE("twenty steps of LoReFT on SmolLM2 follow pyreft's, through pyreft's own parametrisation", "[real][shared]") {
-  const B be;
-  Model model = load_model();
-  auto attached = attach(be, model, only(2), 1);
-  const auto file = io::Safetensors::open(golden_path("train_loreft/init.safetensors"));
+  RealModel model = test::real_model();
+  auto attached = attach(real_backend, model, test::real_method<2>(test::PyreftLoReft{}, three_blocks), 1);
+  const auto file = io::Safetensors::open(real_golden("train_loreft/init.safetensors"));
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
-    if constexpr (requires { grafted.module.set_basis(be, View<const float>{}); }) {
-      grafted.module.set_basis(be, transposed(file, "layers." + std::to_string(grafted.place.layer) + ".base").view());
+    if constexpr (requires { grafted.module.set_basis(real_backend, View<const float>{}); }) {
+      grafted.module.set_basis(real_backend, transposed(file, "layers." + std::to_string(grafted.place.layer) + ".base").view());
     }
   });
-  load(be, attached, file, loreft_key);
-  attached.after_step(be);
-  follow(be, model, attached, "train_loreft", "final.safetensors", loreft_key);
+  load(attached, file, loreft_key);
+  attached.after_step(real_backend);
+  follow_golden(model, attached, "train_loreft", "final.safetensors", loreft_key);
 }
 
 TEST_CASE("graft's own LoReFT, from the same R, W and b, is at most 1 % behind pyreft's held-out nll", "[real][shared]") {
-  const B be;
-  Model model = load_model();
-  auto attached = attach(be, model, only(3), 1);
-  const auto file = io::Safetensors::open(golden_path("train_loreft/init.safetensors"));
+  RealModel model = test::real_model();
+  auto attached = attach(real_backend, model, test::real_method<3>(adapters::LoReft<4>{}, three_blocks), 1);
+  const auto file = io::Safetensors::open(real_golden("train_loreft/init.safetensors"));
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     const std::string layer = "layers." + std::to_string(grafted.place.layer);
     grafted.module.for_each_parameter([&](const std::string& part, Parameter<float>& p) {
       if (part == "R") {
-        be.copy(transposed(file, layer + ".rotate_layer").view(), p.value);
+        real_backend.copy(transposed(file, layer + ".rotate_layer").view(), p.value);
       } else {
         const auto values = test::golden_tensor(file, loreft_key("model." + layer + ".subspace." + part));
         for (Index i = 0; i < p.size(); ++i) {
@@ -297,9 +255,9 @@ TEST_CASE("graft's own LoReFT, from the same R, W and b, is at most 1 % behind p
       }
     });
   });
-  const std::string path = golden_path("train_loreft/trajectory.json");
+  const std::string path = real_golden("train_loreft/trajectory.json");
   const io::Json golden = io::parse_json(test::slurp(path), path);
-  train::Trainer trainer(be, model, attached, optimizers::AdamW{}, schedules::Constant{},
+  train::Trainer trainer(real_backend, model, attached, optimizers::AdamW{}, schedules::Constant{},
                          {.rate = 9e-4, .total_steps = 20});
   const auto data = batches("train.jsonl", 4);
   for (std::size_t s = 0; s < 20; ++s) {
@@ -311,7 +269,7 @@ TEST_CASE("graft's own LoReFT, from the same R, W and b, is at most 1 % behind p
     }
   });
   const double expected = io::json_get<double>(golden, "heldout_nll_after", path);
-  const double found = held_out_nll(be, model, attached);
+  const double found = held_out_nll(model, attached);
   CAPTURE(found, expected);
   CHECK(found < 1.01 * expected);  // it was 1.9 % ahead: AdamW's steps are not the same in two parametrisations
 }

@@ -73,8 +73,9 @@ struct TokenizerData {
   data.eot = id("eot_token_id");
   data.pad = id("padding_token_id");
   data.unk = id("unknown_token_id");
-  const bool sentencepiece = data.model == "llama";  // llama.cpp's defaults where the file is silent
-  data.add_bos = gguf.get<bool>(prefix + "add_bos_token").value_or(sentencepiece);
+  const bool llama3 = data.pre == "llama-bpe" || data.pre == "llama3" || data.pre == "llama-v3";
+  // llama.cpp's defaults where the file is silent
+  data.add_bos = gguf.get<bool>(prefix + "add_bos_token").value_or(data.model == "llama" || llama3);
   data.add_eos = gguf.get<bool>(prefix + "add_eos_token").value_or(false);
   data.add_space_prefix = gguf.get<bool>(prefix + "add_space_prefix").value_or(true);
   data.chat_template = gguf.get<std::string_view>("tokenizer.chat_template").value_or("");

@@ -143,7 +143,7 @@ template <class A, scalar T>
 }
 
 /// The keys of an object are exactly these (adapter.653, io.212).
-inline void check_keys(const io::Json& object, const std::set<std::string>& expected, const std::string& where) {
+inline void only_keys(const io::Json& object, const std::set<std::string>& expected, const std::string& where) {
   if (!object.is_object()) {
     fail("adapter.653", "found " + object.dump().substr(0, 60) + ", expected an object", where);
   }
@@ -158,7 +158,7 @@ inline void check_keys(const io::Json& object, const std::set<std::string>& expe
 }
 
 [[nodiscard]] inline AdapterPart part_from(const io::Json& json, const std::string& where) {
-  check_keys(json, {"adapter", "policies", "settings", "exceptions", "sites", "layers", "modules", "tied", "positions"},
+  only_keys(json, {"adapter", "policies", "settings", "exceptions", "sites", "layers", "modules", "tied", "positions"},
              where);
   AdapterPart part;
   part.adapter = io::json_get<std::string>(json, "adapter", where);
@@ -172,7 +172,7 @@ inline void check_keys(const io::Json& object, const std::set<std::string>& expe
     part.placement.layers = only_layers(io::json_get<std::vector<Index>>(json, "layers", where));
   }
   if (const auto positions = io::json_get<io::Json>(json, "positions", where); positions != "all") {
-    check_keys(positions, {"first", "last"}, where);
+    only_keys(positions, {"first", "last"}, where);
     part.placement.positions =
         ends(io::json_get<Index>(positions, "first", where), io::json_get<Index>(positions, "last", where));
   }
@@ -229,7 +229,7 @@ void save_adapter(const std::string& folder, AttachedType& attached, const Finge
              "; another version of graft wrote this folder",
          where);
   }
-  detail::check_keys(
+  detail::only_keys(
       config, {"peft_type", "format_version", "base_model_name_or_path", "base_model", "contents", "parts"}, where);
   file.base_model = io::json_get<std::string>(config, "base_model_name_or_path", where);
   file.base = fingerprint_from(io::json_get<io::Json>(config, "base_model", where), where);

@@ -154,10 +154,11 @@ class LlamaRun {
       const auto i = static_cast<std::size_t>(l);
       model.blocks[i].backward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i], *reach, dx_);
     }
-    be.for_each_block(dx_.rows, [&](Block b) {
-      grafts_.layer(0).at(site::embedded).edit_vjp(be, b, dx_.middle_rows(b.begin, b.rows));
-    });
-    grafts_.layer(0).at(site::embedded).edit_gradients(be);
+    if (grafts_.any(0, site::embedded)) {
+      const auto embedded = grafts_.layer(0).at(site::embedded);
+      be.for_each_block(dx_.rows, [&](Block b) { embedded.edit_vjp(be, b, dx_.middle_rows(b.begin, b.rows)); });
+      embedded.edit_gradients(be);
+    }
     const C factor(static_cast<real_type<C>>(model.config.embedding_scale));
     grafts_.layer(0).at(site::embedding).each_run([&](auto& module, auto&, RowRange run) {
       if constexpr (requires { module.embedding_gradients(be, factor, tokens_, dx_); }) {

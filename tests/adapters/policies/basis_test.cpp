@@ -8,6 +8,7 @@
 
 #include <graft/io/decode.hpp>
 #include <graft/io/safetensors.hpp>
+#include <graft/linalg/orthonormal.hpp>
 
 using namespace graft;
 using namespace graft::adapters::policies;

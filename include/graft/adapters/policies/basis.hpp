@@ -3,13 +3,14 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <string_view>
 
 #include <graft/adapters/policies/initializer.hpp>  // KaimingUniform
 #include <graft/backend.hpp>
 #include <graft/core/parameter.hpp>
 #include <graft/core/random.hpp>
-#include <graft/linalg/orthonormal.hpp>
+#include <graft/ops/orthonormalize.hpp>
 
 namespace graft {
 
@@ -58,14 +59,14 @@ struct Orthonormal {
     [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
       Parameter<T> trained(r, d, false);
       trained.pace = 2;
-      Tensor<real_type<T>> rows(r, d);
-      linalg::random_orthonormal_rows(rows.view(), [&, i = std::uint64_t{0}]() mutable {
-        return static_cast<real_type<T>>(random.normal(i++));
-      });
-      for (Index i = 0; i < r; ++i) {
-        for (Index j = 0; j < d; ++j) {
-          trained.value(i, j) = T(rows(i, j));
-        }
+      Tensor<double> rows(r, d);  // the polar factor of normal numbers is uniformly random
+      Tensor<double> spare(4 * r, d);
+      for (Index i = 0; i < rows.size(); ++i) {
+        rows(i / d, i % d) = random.normal(static_cast<std::uint64_t>(i));
+      }
+      ops::orthonormalize(rows.view(), spare.view());
+      for (Index i = 0; i < rows.size(); ++i) {
+        trained.value(i / d, i % d) = T(static_cast<real_type<T>>(rows(i / d, i % d)));
       }
       return trained;
     }
