@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <graft/adapters/placement.hpp>
+#include <graft/models/adapter_file.hpp>
 #include <graft/models/checkpoint.hpp>
 #include <graft/train/batch.hpp>
 #include <graft/train/evaluate.hpp>
@@ -28,13 +29,15 @@ struct AdapterRequest {
 
 /// One kind of place that the adapter stands at, for the table at start-up.
 struct PlacementRow {
-  std::string site;   // "self_attn.q_proj", or "residual stream"
+  std::string site;   // "self_attn.q_proj", or "residual"
   std::string shape;  // "576 x 576"
   Index modules = 0;
   Index trainable = 0;
 };
 
 struct AdapterSummary {
+  std::string adapter;                     // by the name that --adapter takes; several are joined by +
+  std::map<std::string, double> settings;  // every one, by the names of for_each_setting
   std::vector<PlacementRow> rows;
   Index trainable = 0;
   Layers layers;
@@ -79,8 +82,8 @@ class Engine {
 
   /// Makes the adapter's modules; called at most once, as is load_adapter.
   virtual void attach(const AdapterRequest& request, std::uint64_t seed) = 0;
-  /// Attaches what a folder holds; returns what the user should know about it.
-  virtual std::vector<std::string> load_adapter(const std::string& folder) = 0;
+  /// Attaches what an opened folder holds.
+  virtual void load_adapter(const models::AdapterFile& file) = 0;
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
   [[nodiscard]] virtual AdapterSummary summary() = 0;

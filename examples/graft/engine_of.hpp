@@ -13,9 +13,8 @@
 #include <graft/backends/simd.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/fingerprint.hpp>
-#include <graft/models/open_adapter.hpp>
+#include <graft/models/load_adapter.hpp>
 #include <graft/models/peft_export.hpp>
-#include <graft/text/pcre2.hpp>
 
 #include "chosen.hpp"
 #include "engine.hpp"
@@ -113,10 +112,8 @@ class EngineOf : public Engine {
     attached_.emplace(graft::attach(be_, model_, stack, seed));
   }
 
-  std::vector<std::string> load_adapter(const std::string& folder) override {
-    const models::AdapterFile file = models::open_adapter(folder, model_.layer_count(), &text::compile_pcre2);
+  void load_adapter(const models::AdapterFile& file) override {
     attached_.emplace(models::load_adapter<StackType>(be_, model_, base_, file));
-    return file.warnings;
   }
   void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) override {
     const bool is_lora =
@@ -133,12 +130,19 @@ class EngineOf : public Engine {
     if (!attached_) {
       return summary;
     }
+    for_each_part(*attached_, [&](std::size_t i, auto& part) {
+      if (!part.modules.empty()) {
+        summary.adapter += (summary.adapter.empty() ? "" : "+") + std::string(detail::request_names[i][0]);
+        part.adapter.for_each_setting(
+            [&](const char* name, auto& value) { summary.settings[name] = static_cast<double>(value); });
+      }
+    });
     attached_->for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
       summary.layers = placement.layers;
       summary.positions = placement.positions;
       summary.tied = placement.tied;
       const Place& place = grafted.place;
-      const std::string where = place.where == site::residual ? "residual stream" : std::string(site_name(place.where));
+      const std::string where(place.where == site::residual ? "residual" : site_name(place.where));
       const std::string shape = std::to_string(place.outputs) + " x " + std::to_string(place.inputs);
       Index count = 0;
       grafted.module.for_each_parameter([&](const char*, Parameter<C>& p) { count += p.size(); });
@@ -195,11 +199,12 @@ class EngineOf : public Engine {
  private:
   using Run = models::LlamaRun<Model, AttachedType>;
 
-  template <class Visitor>
-  static void for_each_part(StackType& stack, Visitor&& visit) {
+  /// Calls visit(i, part i) of the stack, or of what it became when it was attached.
+  template <class Parts, class Visitor>
+  static void for_each_part(Parts& all, Visitor&& visit) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (visit(I, std::get<I>(stack.parts)), ...);
-    }(std::make_index_sequence<std::tuple_size_v<decltype(stack.parts)>>{});
+      (visit(I, std::get<I>(all.parts)), ...);
+    }(std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
   }
   [[nodiscard]] std::span<AttachedType* const> bank() {
     member_ = attached_ ? &*attached_ : nullptr;

@@ -16,7 +16,7 @@ int evaluate(const EvalSettings& settings) {
     fail("train.431", "--batch-size is " + std::to_string(settings.data.batch_size) + ", expected at least 1",
          "--batch-size");
   }
-  Session session(settings.model);
+  Session session(settings.model, settings.adapter);
   const Index context = session.config().context;
   const Index window = settings.data.max_seq_len > 0 ? std::min(settings.data.max_seq_len, context) : context;
   const bool shows = !settings.logits.empty();
@@ -27,9 +27,6 @@ int evaluate(const EvalSettings& settings) {
              " records are empty or longer than the window of " + std::to_string(window) +
              " tokens, so --logits cannot hold every row",
          settings.data.data);
-  }
-  if (!settings.adapter.empty()) {
-    session.load_adapter(settings.adapter);
   }
   std::optional<io::NpyWriter> writer;
   LogitsVisitor visit;

@@ -74,6 +74,31 @@ FolderFormat format_named(const FinetuneSettings& s) {
   return s.format == "auto" ? FolderFormat::by_adapter : s.format == "peft" ? FolderFormat::peft : FolderFormat::graft;
 }
 
+/// The name that the engine gives an adapter.
+std::string canonical(const std::string& adapter) {
+  return adapter == "nodireft" ? "direft" : adapter;
+}
+
+/// An adapter that a run goes on with brings its kind, places and settings.
+void check_init_adapter(const FinetuneSettings& s) {
+  const auto refuse_if = [&](bool given, const char* flag) {
+    if (given) {
+      fail("train.434", std::string(flag) + " has no meaning beside --init-adapter, which brings its own", flag);
+    }
+  };
+  refuse_if(s.rank.has_value(), "--rank");
+  refuse_if(s.alpha.has_value(), "--alpha");
+  refuse_if(s.dropout.has_value(), "--dropout");
+  refuse_if(s.columns.has_value(), "--columns");
+  refuse_if(s.rows.has_value(), "--rows");
+  refuse_if(s.clamp, "--clamp-rank");
+  refuse_if(!s.target.empty(), "--target");
+  refuse_if(s.layers != "all", "--layers");
+  refuse_if(s.last_layers != 0, "--num-layers");
+  refuse_if(!s.positions.empty(), "--positions");
+  refuse_if(s.share_weights, "--share-weights");
+}
+
 double default_rate(const std::string& adapter) {
   return adapter == "full" ? 2e-5 : adapter == "pmss" ? 1e-4 : 2e-4;
 }
@@ -210,29 +235,34 @@ class Run {
   explicit Run(const FinetuneSettings& settings)
       : s_(settings),
         folder_(s_.out, s_.overwrite),
-        session_(s_.model, s_.adapter == "full" && s_.init_adapter.empty()),
-        request_(request_of(s_, session_.config())),
+        session_(s_.model, s_.init_adapter, s_.adapter == "full"),
+        request_(s_.init_adapter.empty() ? request_of(s_, session_.config()) : AdapterRequest{}),
         window_(window_of(s_.data, session_.config(), 1024)),
         data_(session_.load(s_.data, s_.data.data, window_)) {
     if (!s_.valid.empty()) {
-      valid_ = session_.load(s_.data, s_.valid, window_).examples;
+      train::Dataset valid = session_.load(s_.data, s_.valid, window_);
+      valid_counts_ = counts_json(s_.valid, valid);
+      valid_text_ = "valid     " + s_.valid + ": " + counts_text(valid) + "\n";
+      valid_ = std::move(valid.examples);
     } else if (s_.val_split > 0) {
       valid_ = hold_out(data_, s_);
+    }
+    if (s_.init_adapter.empty()) {
+      engine().attach(request_, s_.seed);
+    }
+    summary_ = engine().summary();
+    if (!s_.init_adapter.empty() && !s_.adapter.empty() && canonical(s_.adapter) != summary_.adapter) {
+      fail("train.434", "--adapter is \"" + s_.adapter + "\", but the folder holds \"" + summary_.adapter + "\"",
+           s_.init_adapter);
     }
     batches_.emplace(data_.examples, s_);
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);
-    training_.settings = {s_.lr.value_or(default_rate(s_.adapter)), s_.clip, batches_->total(), s_.seed};
+    training_.settings = {s_.lr.value_or(default_rate(summary_.adapter)), s_.clip, batches_->total(), s_.seed};
     training_.warmup =
         static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(batches_->total())) : s_.warmup);
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
-    if (s_.init_adapter.empty()) {
-      engine().attach(request_, s_.seed);
-    } else {
-      session_.load_adapter(s_.init_adapter);
-    }
-    summary_ = engine().summary();
     if (!summary_.positions.all) {
       require_prompts(data_.examples, summary_.positions, s_.data.data);
       require_prompts(valid_, summary_.positions, s_.valid.empty() ? s_.data.data : s_.valid);
@@ -273,22 +303,22 @@ class Run {
       }
     }
     memory.push_back({"together", bytes_text(total)});
-    const Index with_adapter = s_.adapter == "full" ? all : all + trainable;
+    const Index with_adapter = summary_.adapter == "full" ? all : all + trainable;
     const std::string positions = summary_.positions.all ? ""
                                                          : ", positions " + words_of(summary_.positions) +
                                                                (summary_.tied ? ", tied" : ", untied");
-    const std::string text = "model     " + s_.model.model + " (" + session_.checkpoint().kind + ", " + c.model_type +
-                             "): " + with_commas(all) + " parameters, " + std::to_string(c.layers) + " layers, width " +
-                             std::to_string(c.dim) + "; " + engine().precision() + " by " + engine().backend() + "\n" +
-                             "adapter   " + (s_.init_adapter.empty() ? s_.adapter : "from " + s_.init_adapter) +
-                             " on layers " + words_of(summary_.layers) + positions + "\n" + columns_text(table, 10) +
-                             "trainable " + with_commas(trainable) + " of " + with_commas(with_adapter) + " (" +
-                             fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(with_adapter), 4) +
-                             " %)\n" + "data      " + s_.data.data + ": " + counts_text(data_) + "\n" + "training  " +
-                             masking_text() + "\n" + "steps     " + std::to_string(batches_->total()) + " of " +
-                             std::to_string(s_.data.batch_size * s_.grad_accum) + " examples, rate " +
-                             significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
-                             "memory    expected at most\n" + columns_text(memory, 10);
+    const std::string text =
+        "model     " + s_.model.model + " (" + session_.checkpoint().kind + ", " + c.model_type +
+        "): " + with_commas(all) + " parameters, " + std::to_string(c.layers) + " layers, width " +
+        std::to_string(c.dim) + "; " + engine().precision() + " by " + engine().backend() + "\n" + "adapter   " +
+        adapter_name() + (s_.init_adapter.empty() ? "" : " from " + s_.init_adapter) + " on layers " +
+        words_of(summary_.layers) + positions + "\n" + columns_text(table, 10) + "trainable " + with_commas(trainable) +
+        " of " + with_commas(with_adapter) + " (" +
+        fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(with_adapter), 4) + " %)\n" + "data      " +
+        s_.data.data + ": " + counts_text(data_) + "\n" + valid_text_ + "training  " + masking_text() + "\n" +
+        "steps     " + std::to_string(batches_->total()) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
+        " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
+        "memory    expected at most\n" + columns_text(memory, 10);
     std::fputs(text.c_str(), stderr);
   }
 
@@ -346,7 +376,7 @@ class Run {
   int finish() {
     const double train_seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     engine().save_adapter(folder_.path(), s_.model.model, format_named(s_));
-    folder_.write("loss.svg", loss_svg(losses_, valid_losses_, s_.adapter + ": " + s_.data.data));
+    folder_.write("loss.svg", loss_svg(losses_, valid_losses_, adapter_name() + ": " + s_.data.data));
     const io::Json run = run_json(train_seconds);
     folder_.write("run.json", run.dump(2) + "\n");
     if (s_.json) {
@@ -391,6 +421,7 @@ class Run {
           {"precision", engine().precision()},
           {"backend", engine().backend()}}},
         {"data", counts_json(s_.data.data, data_)},
+        {"valid", valid_counts_},
         {"valid_examples", valid_.size()},
         {"machine", machine_json()},
         {"memory", {{"forecast_bytes", memory}, {"peak_bytes", peak_memory()}}},
@@ -399,23 +430,23 @@ class Run {
   }
 
   /// Every setting as it was used, under the names of the flags.
-  [[nodiscard]] io::Json settings_json() const {
+  [[nodiscard]] io::Json settings_json() {
     io::Json json = {{"model", s_.model.model},
                      {"tokenizer", s_.model.tokenizer},
                      {"chat_template", s_.model.chat_template},
-                     {"dtype", s_.model.dtype},
-                     {"threads", s_.model.threads},
+                     {"dtype", engine().precision()},
+                     {"threads", lane_count()},
                      {"data", s_.data.data},
                      {"valid", s_.valid},
                      {"val_split", s_.val_split},
                      {"max_seq_len", window_},
                      {"train_on", s_.data.train_on},
                      {"eos", !s_.data.no_eos},
-                     {"adapter", s_.adapter},
+                     {"adapter", adapter_name()},
                      {"layers", words_of(summary_.layers)},
-                     {"target", s_.target},
+                     {"target", s_.target.empty() ? sites_text() : s_.target},
                      {"positions", words_of(summary_.positions)},
-                     {"share_weights", s_.share_weights},
+                     {"share_weights", !summary_.positions.all && summary_.tied},
                      {"init_adapter", s_.init_adapter},
                      {"lr", training_.settings.rate},
                      {"schedule", s_.schedule},
@@ -430,11 +461,28 @@ class Run {
                      {"steps", training_.settings.total_steps},
                      {"seed", s_.seed},
                      {"shuffle", !s_.no_shuffle},
+                     {"eval_every", s_.eval_every},
+                     {"save_every", s_.save_every},
+                     {"report_every", s_.report_every},
+                     {"format", s_.format},
                      {"out", s_.out}};
-    for (const auto& [name, value] : request_.settings) {
+    for (const auto& [name, value] : summary_.settings) {
       json[name] = value;
     }
     return json;
+  }
+
+  [[nodiscard]] const std::string& adapter_name() const { return s_.adapter.empty() ? summary_.adapter : s_.adapter; }
+  /// Where modules stand, as --target takes it.
+  [[nodiscard]] std::string sites_text() const {
+    if (summary_.adapter == "full") {
+      return "all";
+    }
+    std::string text;
+    for (const PlacementRow& row : summary_.rows) {
+      text += (text.empty() ? "" : ",") + row.site;
+    }
+    return text;
   }
 
   const FinetuneSettings& s_;
@@ -444,6 +492,8 @@ class Run {
   Index window_;
   train::Dataset data_;
   std::vector<train::Example> valid_;
+  io::Json valid_counts_;   // of --valid; null without it
+  std::string valid_text_;  // the same for people
   std::optional<Batches> batches_;
   TrainingRequest training_;
   AdapterSummary summary_;
@@ -457,10 +507,16 @@ class Run {
 }  // namespace
 
 int finetune(const FinetuneSettings& settings) {
-  check_numbers(settings);
-  (void)shape_named(settings.schedule);
-  (void)format_named(settings);
-  return Run(settings).run();
+  FinetuneSettings s = settings;
+  if (!s.init_adapter.empty()) {
+    check_init_adapter(s);
+  } else if (s.adapter.empty()) {
+    s.adapter = "lora";
+  }
+  check_numbers(s);
+  (void)shape_named(s.schedule);
+  (void)format_named(s);
+  return Run(s).run();
 }
 
 }  // namespace graft::program

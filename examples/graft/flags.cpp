@@ -60,10 +60,11 @@ void add_data_flags(CLI::App& app, DataSettings& data) {
 }
 
 void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
-  app.add_option("-a,--adapter,--tuner-type,--fine-tune-type", s.adapter,
-                 "lora, rslora, pmss, loreft, noreft, direft, direft-orthonormal, consreft, lobireft or full")
-      ->type_name("NAME")
-      ->capture_default_str();
+  app.add_option(
+         "-a,--adapter,--tuner-type,--fine-tune-type", s.adapter,
+         "lora (default), rslora, pmss, loreft, noreft, direft (also nodireft), direft-orthonormal, consreft, lobireft "
+         "or full")
+      ->type_name("NAME");
   app.add_option("-r,--rank,--lora-rank,--lora_r,--reft-rank", s.rank, "rank (LoRA 8, PMSS 64, ReFT 4)")
       ->type_name("N");
   app.add_option("--alpha,--lora-alpha,--lora_alpha", s.alpha, "LoRA 16: scale alpha/rank; PMSS twice the rank")
@@ -80,7 +81,8 @@ void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_option("-p,--positions,--position", s.positions, "ReFT: f7+l7 (first and last of the prompt) or all")
       ->type_name("P");
   app.add_flag("--share-weights,--tied", s.share_weights, "ReFT: one edit for first and last positions");
-  app.add_option("--init-adapter,--resume-adapter-file", s.init_adapter, "start from this adapter's numbers")
+  app.add_option("--init-adapter,--resume-adapter-file", s.init_adapter,
+                 "go on with this adapter: its kind, places, settings and numbers")
       ->type_name("DIR");
 }
 

@@ -55,12 +55,9 @@ std::vector<std::int32_t> prompt_ids(const GenerateSettings& settings, const Ses
 
 int generate(const GenerateSettings& settings) {
   check(settings);
-  Session session(settings.model);
+  Session session(settings.model, settings.adapter);
   const text::Tokenizer& tokenizer = session.tokenizer();
   const std::vector<std::int32_t> prompt = prompt_ids(settings, session);
-  if (!settings.adapter.empty()) {
-    session.load_adapter(settings.adapter);
-  }
   train::GenerateOptions options;
   options.most = settings.max_tokens;
   options.sampling = {settings.temperature, settings.top_p, settings.seed};

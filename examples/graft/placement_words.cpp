@@ -102,9 +102,9 @@ NamedSites linear_targets() {
 
 NamedSites targets_of(const std::string& adapter) {
   if (is_reft(adapter)) {
-    return {{"residual", site::residual},   {"block_output", site::residual},
-            {"attention", site::attention}, {"attention_output", site::attention},
-            {"mlp", site::feed_forward},    {"mlp_output", site::feed_forward}};
+    return {{"residual", site::residual},          {"block_output", site::residual}, {"attention", site::attention},
+            {"attention_output", site::attention}, {"self_attn", site::attention},   {"mlp", site::feed_forward},
+            {"mlp_output", site::feed_forward}};
   }
   NamedSites names = linear_targets();
   if (adapter == "full") {

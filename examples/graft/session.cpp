@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.hpp"
 
-#include <algorithm>  // find
+#include <algorithm>  // any_of, count_if, find
 #include <cstdio>
 #include <future>
 
@@ -9,7 +9,9 @@
 #include <omp.h>
 #endif
 
+#include <graft/adapters/full.hpp>
 #include <graft/models/load_tokenizer.hpp>
+#include <graft/models/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
@@ -38,6 +40,17 @@ bool multiplies_bf16_natively() {
 #endif
 }
 
+/// Whether the adapter is the weights themselves, which bf16 cannot hold.
+bool holds_weights(const models::AdapterFile& file) {
+  return std::any_of(file.parts.begin(), file.parts.end(),
+                     [](const models::AdapterPart& part) { return part.adapter == adapters::Full::name; });
+}
+
+Index count_f16(const models::Checkpoint& checkpoint) {
+  return std::count_if(checkpoint.tensors.begin(), checkpoint.tensors.end(),
+                       [](const io::TensorRef& tensor) { return tensor.dtype == io::Dtype::f16; });
+}
+
 }  // namespace
 
 std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
@@ -50,16 +63,31 @@ std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
   return dtype;
 }
 
-Session::Session(const ModelSettings& settings, bool trains_weights) {
-  const std::string dtype = resolve_dtype(settings.dtype, trains_weights);
+Session::Session(const ModelSettings& settings, const std::string& adapter, bool trains_weights) {
+  (void)resolve_dtype(settings.dtype, false);  // refused before anything is read
   use_threads(settings.threads);
   checkpoint_ = models::open_checkpoint(settings.model);
+  std::optional<models::AdapterFile> file;
+  if (!adapter.empty()) {
+    file = models::open_adapter(adapter, checkpoint_.config.layers, &text::compile_pcre2);
+    trains_weights = holds_weights(*file);
+    for (const std::string& warning : file->warnings) {
+      std::fprintf(stderr, "%s: %s\n", adapter.c_str(), warning.c_str());
+    }
+  }
+  const std::string dtype = resolve_dtype(settings.dtype, trains_weights);
+  if (const Index halves = count_f16(checkpoint_); halves > 0) {
+    std::fprintf(stderr, "%s: %td F16 tensors are converted to %s\n", settings.model.c_str(), halves, dtype.c_str());
+  }
   auto reading = std::async(std::launch::async, [&] {
     return models::load_tokenizer(checkpoint_, settings.tokenizer, &text::compile_pcre2);
   });
   engine_ = dtype == "bf16" ? make_bf16_engine(checkpoint_) : make_fp32_engine(checkpoint_);
   tokenizer_ = reading.get();
   checkpoint_.tokenizer.reset();  // its texts live in the tokenizer now
+  if (file) {
+    engine_->load_adapter(*file);
+  }
   const bool named = settings.chat_template != "auto";
   if (!tokenizer_ || settings.chat_template == "none" || (!named && tokenizer_->chat_template().empty())) {
     return;
@@ -71,12 +99,6 @@ Session::Session(const ModelSettings& settings, bool trains_weights) {
       throw;
     }
     chat_error_ = error;  // raised where a conversation is to be rendered
-  }
-}
-
-void Session::load_adapter(const std::string& folder) {
-  for (const std::string& warning : engine_->load_adapter(folder)) {
-    std::fprintf(stderr, "%s: %s\n", folder.c_str(), warning.c_str());
   }
 }
 

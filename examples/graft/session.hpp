@@ -18,15 +18,13 @@ namespace graft::program {
 
 class Session {
  public:
-  /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them. `trains_weights` keeps --dtype
-  /// auto away from bf16.
-  explicit Session(const ModelSettings& settings, bool trains_weights = false);
+  /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them, and puts the adapter of a folder
+  /// on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
+  explicit Session(const ModelSettings& settings, const std::string& adapter = "", bool trains_weights = false);
 
   [[nodiscard]] const models::Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] const models::LlamaConfig& config() const { return checkpoint_.config; }
   [[nodiscard]] Engine& engine() { return *engine_; }
-  /// Puts the adapter of a folder on the model; warnings about it go to stderr.
-  void load_adapter(const std::string& folder);
 
   /// The tokenizer, or train.424 where the model has none.
   [[nodiscard]] const text::Tokenizer& tokenizer() const;

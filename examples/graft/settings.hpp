@@ -32,7 +32,7 @@ struct FinetuneSettings {
   std::string valid;
   double val_split = 0;  // below 1 a share of the records, from 1 on a number of them
 
-  std::string adapter = "lora";
+  std::string adapter;  // empty: lora, or what init_adapter holds
   std::optional<Index> rank;
   std::optional<double> alpha;
   std::optional<double> dropout;

@@ -72,6 +72,8 @@ def test_adapters_and_places():
         refused(home, finetune(home, "--adapter", "pmss", "--rank", 17), "adapter.610", "k_proj", "17")
         refused(home, finetune(home, "--adapter", "loreft", "--rank", 49), "adapter.620", "49")
         refused(home, finetune(home, "--init-adapter", home), "adapter.658", str(home))
+        for words in [["--rank", 4], ["--target", "q_proj"], ["--layers", "1"], ["--positions", "all"], ["--share-weights"]]:
+            refused(home, finetune(home, "--init-adapter", home, *words), "train.434", words[0], "--init-adapter")
 
 
 def test_data():
@@ -131,9 +133,70 @@ def test_models():
         refused(home, changed(lambda weights, config: config.update(intermediate_size=100)), "model.512", "101")
         refused(home, changed(lambda weights, config: config.update(vocab_size=10**12)), "model.504")
         refused(home, changed(lambda weights, config: config.update(logit_scale=2.0)), "logit_scale")
+
+        def header(edit):
+            def change(weights, config):
+                size = int.from_bytes(weights[:8], "little")
+                head = json.loads(weights[8:8 + size])
+                edit(head)
+                text = json.dumps(head).encode()
+                return bytearray(len(text).to_bytes(8, "little") + text + weights[8 + size:])
+            return changed(change)
+
+        norm = "model.norm.weight"
+        refused(home, header(lambda head: head[norm].update(dtype="I32")), "model.514", norm, "I32", "F32")
+        refused(home, header(lambda head: head[norm].update(dtype="F31")), "io.222", norm, "F31")
+        refused(home, header(lambda head: head[norm].update(data_offsets=[0, 192])), "io.224", "overlap", "model.safetensors")
+        refused(home, header(lambda head: head[norm].update(data_offsets=[10**12, 10**12 + 192])), "model.safetensors", norm)
+        refused(home, header(lambda head: head[norm].update(shape=[10**18])), norm)
+        changed(lambda weights, config: weights.__setitem__(slice(0, 8), b"\xff" * 8))
+        refused(home, finetune(home, model=model), "io.220", "18446744073709551615")
         changed(lambda weights, config: None)
         (model / "model.safetensors").unlink()
         refused(home, finetune(home, model=model), "model.520")
+
+
+def test_other_containers():
+    """a GGUF or llama2.c file that is cut or of absurd sizes is refused by name"""
+    with folder() as name:
+        home = prepared(name)
+        magic = b"GGUF" + (3).to_bytes(4, "little")
+        for file, content, *expected in [("cut.gguf", magic, "io.231"),
+                                         ("vast.gguf", magic + (1 << 60).to_bytes(8, "little") * 2, "io.232"),
+                                         ("old.gguf", b"GGUF" + (1).to_bytes(4, "little") + bytes(16), "io.230", "version 1"),
+                                         ("cut.bin", b"".join(n.to_bytes(4, "little") for n in [64, 172, 5, 8, 4, 512, 512]))]:
+            (home / file).write_bytes(content)
+            refused(home, finetune(home, model=home / file), file, *expected)
+
+
+def test_saved_adapters():
+    """an adapter whose tensors are cut, changed, missing, extra or not numbers is refused by name"""
+    good_folder = GOLDEN / "adapters" / "lora"
+    with folder() as name:
+        home = prepared(name)
+        broken = home / "adapter"
+        key = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+
+        def adapter(edit):
+            shutil.rmtree(broken, ignore_errors=True)
+            shutil.copytree(good_folder, broken)
+            file = broken / "adapter_model.safetensors"
+            data = file.read_bytes()
+            size = int.from_bytes(data[:8], "little")
+            head, tail = json.loads(data[8:8 + size]), bytearray(data[8 + size:])
+            tail = edit(head, tail) or tail
+            text = json.dumps(head).encode()
+            file.write_bytes(len(text).to_bytes(8, "little") + text + tail)
+            return ["eval", "--model", MODEL, "--data", home / "train.jsonl", "--adapter", broken]
+
+        def not_a_number(head, tail):
+            begin = head[key]["data_offsets"][0]
+            tail[begin:begin + 8] = b"\xff" * 8
+
+        refused(home, adapter(lambda head, tail: tail[:-8]), "io.223", "adapter_model.safetensors")
+        refused(home, adapter(not_a_number), key, "NaN")
+        refused(home, adapter(lambda head, tail: head.update({key + "s": head.pop(key)})), key, "nearest")
+        refused(home, adapter(lambda head, tail: head[key].update(shape=head[key]["shape"][::-1])), "adapter.651", key)
 
 
 def test_generate():

@@ -5,13 +5,16 @@ import math
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import time
 import xml.dom.minidom
 
-from program import GOLDEN, GRAFT, folder, good, graft, read_npy, read_safetensors, run_tests, token_records, write_lines
+from program import (GOLDEN, GRAFT, folder, good, graft, read_npy, read_safetensors, run_tests, token_records, write_lines,
+                     write_safetensors)
 
 MODEL = GOLDEN / "models" / "llama-gqa"
+ON_MODEL = ["--model", MODEL, "--dtype", "fp32"]  # a processor with bf16 would choose that
 SMALL = ["--batch-size", 4, "--lr", 1e-2, "--rank", 2, "--threads", 1]
 ADAPTERS = ["lora", "rslora", "pmss", "loreft", "noreft", "direft", "nodireft", "direft-orthonormal", "consreft", "lobireft"]
 
@@ -27,7 +30,7 @@ def losses(run):
 
 
 def evaluate(data, *words):
-    return json.loads(good("eval", "--model", MODEL, "--data", data, "--json", "--threads", 1, *words))
+    return json.loads(good("eval", *ON_MODEL, "--data", data, "--json", "--threads", 1, *words))
 
 
 def test_every_adapter_trains_saves_and_loads():
@@ -38,7 +41,7 @@ def test_every_adapter_trains_saves_and_loads():
         for adapter in ADAPTERS:
             out = home / adapter
             words = {"loreft": ["--share-weights"], "lobireft": ["--lr", 0.3]}.get(adapter, [])  # a bias alone learns slowly
-            good("finetune", "--model", MODEL, "--data", data, "--valid", valid, "--adapter", adapter, "--epochs", 3,
+            good("finetune", *ON_MODEL, "--data", data, "--valid", valid, "--adapter", adapter, "--epochs", 3,
                  "--out", out, *SMALL, *words)
             assert {p.name for p in out.iterdir()} == {
                 "adapter_config.json", "adapter_model.safetensors", "log.jsonl", "run.json", "loss.svg"}, adapter
@@ -70,7 +73,7 @@ def test_trainable_counts():
                                       ("loreft", ["--share-weights", "--layers", "0;2"], 2 * (2 * d * r + r)),
                                       ("lobireft", ["--positions", "all", "--num-layers", 1], d * r + r)]:
             out = home / f"{adapter}{len(words)}"
-            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--steps", 1, "--out", out, *SMALL, *words)
+            good("finetune", *ON_MODEL, "--data", data, "--adapter", adapter, "--steps", 1, "--out", out, *SMALL, *words)
             run = json.loads((out / "run.json").read_text())
             assert run["model"]["trainable"] == count, (adapter, words, run["model"]["trainable"], count)
 
@@ -82,7 +85,7 @@ def test_runs_repeat():
         data, _ = prepare(home)
 
         def run(out, *words):
-            good("finetune", "--model", MODEL, "--data", data, "--out", home / out, "--batch-size", 4, "--lr", 1e-2,
+            good("finetune", *ON_MODEL, "--data", data, "--out", home / out, "--batch-size", 4, "--lr", 1e-2,
                  "--steps", 8, "--dropout", 0.1, *words)
             return losses(home / out), (home / out / "adapter_model.safetensors").read_bytes()
 
@@ -100,7 +103,7 @@ def test_accumulation_is_one_batch():
         data, _ = prepare(home)
 
         def first_losses(out, *words):
-            good("finetune", "--model", MODEL, "--data", data, "--out", home / out, "--steps", 6, "--no-shuffle", "--lr", 1e-2,
+            good("finetune", *ON_MODEL, "--data", data, "--out", home / out, "--steps", 6, "--no-shuffle", "--lr", 1e-2,
                  "--threads", 1, *words)
             return losses(home / out)
 
@@ -116,8 +119,8 @@ def test_init_adapter_goes_on():
         data, _ = prepare(home)
         for adapter in ["lora", "pmss", "loreft"]:
             first, second = home / (adapter + "1"), home / (adapter + "2")
-            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--epochs", 2, "--out", first, *SMALL)
-            good("finetune", "--model", MODEL, "--data", data, "--adapter", adapter, "--init-adapter", first, "--steps", 1,
+            good("finetune", *ON_MODEL, "--data", data, "--adapter", adapter, "--epochs", 2, "--out", first, *SMALL)
+            good("finetune", *ON_MODEL, "--data", data, "--adapter", adapter, "--init-adapter", first, "--steps", 1,
                  "--batch-size", 24, "--no-shuffle", "--out", second, "--threads", 1)
             found = evaluate(data, "--adapter", first)
             assert abs(losses(second)[0] - found["loss"]) < 1e-5, (adapter, losses(second), found)
@@ -128,7 +131,7 @@ def test_lora_is_a_peft_folder():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        good("finetune", "--model", MODEL, "--data", data, "--target", "q_proj,down_proj", "--layers", "1-2", "--steps", 1,
+        good("finetune", *ON_MODEL, "--data", data, "--target", "q_proj,down_proj", "--layers", "1-2", "--steps", 1,
              "--alpha", 4, "--out", home / "run", *SMALL)
         config = json.loads((home / "run" / "adapter_config.json").read_text())
         assert config["peft_type"] == "LORA" and config["r"] == 2 and config["lora_alpha"] == 4, config
@@ -143,7 +146,6 @@ def test_logits_are_every_row():
     expected = read_safetensors(MODEL / "io.safetensors")
 
     def numbers(key):
-        import struct
         code = {"I64": "q", "F64": "d"}[expected[key][0]]
         return struct.unpack(f"<{len(expected[key][2]) // 8}{code}", expected[key][2])
 
@@ -162,6 +164,22 @@ def test_logits_are_every_row():
         assert abs(found["perplexity"] - math.exp(found["loss"])) < 1e-9 * found["perplexity"]
 
 
+def test_f16_is_converted_and_said():
+    """a checkpoint in F16 is read to nearly the same loss, and the conversion is announced"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        half = home / "half"
+        half.mkdir()
+        (half / "config.json").write_bytes((MODEL / "config.json").read_bytes())
+        write_safetensors(half / "model.safetensors", {
+            key: ("F16", shape, struct.pack(f"<{len(data) // 4}e", *struct.unpack(f"<{len(data) // 4}f", data)))
+            for key, (_, shape, data) in read_safetensors(MODEL / "model.safetensors").items()})
+        done = graft("eval", "--model", half, "--dtype", "fp32", "--data", data, "--json")
+        assert done.returncode == 0 and "29 F16 tensors are converted to fp32" in done.stderr, done.stderr
+        assert 0 < abs(json.loads(done.stdout)["loss"] - evaluate(data)["loss"]) < 1e-3
+
+
 def test_a_json_list_is_data():
     """a JSON list and the JSONL of the same records evaluate alike"""
     with folder() as name:
@@ -177,7 +195,7 @@ def test_interrupt_saves():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        run = subprocess.Popen([GRAFT, "finetune", "--model", MODEL, "--data", data, "--steps", "1000000", "--out", home / "run",
+        run = subprocess.Popen([GRAFT, "finetune", *ON_MODEL, "--data", data, "--steps", "1000000", "--out", home / "run",
                                 "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         log = home / "run" / "log.jsonl"
         deadline = time.time() + 120
@@ -196,7 +214,7 @@ def test_dry_run_and_overwrite():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        words = ["finetune", "--model", MODEL, "--data", data, "--steps", 1, "--out", home / "run", *SMALL]
+        words = ["finetune", *ON_MODEL, "--data", data, "--steps", 1, "--out", home / "run", *SMALL]
         done = graft(*words, "--dry-run")
         assert done.returncode == 0 and not (home / "run").exists() and done.stdout == ""
         for expected in ["parameters", "trainable", "carry loss", "memory"]:
@@ -215,7 +233,7 @@ def test_divergence_is_named():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        done = graft("finetune", "--model", MODEL, "--data", data, "--out", home / "run", *SMALL, "--lr", 1e30, "--clip", 0)
+        done = graft("finetune", *ON_MODEL, "--data", data, "--out", home / "run", *SMALL, "--lr", 1e30, "--clip", 0)
         assert done.returncode == 2 and "train.439" in done.stderr, done.stderr
         assert {p.name for p in (home / "run").iterdir()} == {"log.jsonl"}
 
@@ -225,7 +243,7 @@ def test_save_every_and_split():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        good("finetune", "--model", MODEL, "--data", data, "--val-split", 0.25, "--steps", 5, "--save-every", 2, "--out",
+        good("finetune", *ON_MODEL, "--data", data, "--val-split", 0.25, "--steps", 5, "--save-every", 2, "--out",
              home / "run", *SMALL)
         run = json.loads((home / "run" / "run.json").read_text())
         assert run["valid_examples"] == 6 and run["result"]["valid_loss"] > 0
@@ -234,7 +252,7 @@ def test_save_every_and_split():
 
 
 def test_full_finetuning_trains():
-    """full finetuning lowers the loss and says that it saves the weights' own numbers"""
+    """full finetuning lowers the loss, and what it saves keeps --dtype auto at fp32, as it must"""
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
@@ -242,7 +260,54 @@ def test_full_finetuning_trains():
              "--threads", 1, "--out", home / "run")
         found = losses(home / "run")
         assert sum(found[-6:]) < sum(found[:6]), found
-        assert evaluate(data, "--adapter", home / "run")["loss"] < evaluate(data)["loss"]
+        tuned = json.loads(good("eval", "--model", MODEL, "--data", data, "--json", "--adapter", home / "run"))
+        assert tuned["loss"] < evaluate(data)["loss"]
+
+
+def test_settings_are_resolved():
+    """run.json holds every setting as it was used, defaults included, and what was left out of the data"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, valid = prepare(home)
+        with open(valid, "a") as file:
+            file.write(json.dumps({"input_ids": list(range(3, 63)), "labels": [-100] * 4 + list(range(7, 63))}) + "\n")
+        done = graft("finetune", *ON_MODEL, "--data", data, "--valid", valid, "--steps", 1, "--max-seq-len", 30, "--out",
+                     home / "run")
+        assert done.returncode == 0 and "valid.jsonl: 7 records" in done.stderr and "1 cut" in done.stderr, done.stderr
+        run = json.loads((home / "run" / "run.json").read_text())
+        expected = {"adapter": "lora", "rank": 8, "alpha": 16, "dropout": 0, "dtype": "fp32", "batch_size": 8, "lr": 2e-4,
+                    "target": "self_attn.q_proj,self_attn.k_proj,self_attn.v_proj,self_attn.o_proj,mlp.gate_proj,mlp.up_proj,"
+                              "mlp.down_proj", "layers": "all", "format": "auto", "max_seq_len": 30}
+        assert {key: run["settings"][key] for key in expected} == expected, run["settings"]
+        assert run["settings"]["threads"] >= 1 and run["valid"]["cut"] == 1 and run["data"]["cut"] == 0
+        again = home / "again"
+        good("finetune", *ON_MODEL, "--data", data, "--init-adapter", home / "run", "--steps", 1, "--out", again)
+        settings = json.loads((again / "run.json").read_text())["settings"]
+        assert settings["adapter"] == "lora" and settings["rank"] == 8 and settings["init_adapter"] == str(home / "run")
+
+
+def test_rates():
+    """the logged rates are the schedule's, and weight decay and SGD change what is learnt"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+
+        def run(out, *words):
+            good("finetune", *ON_MODEL, "--data", data, "--steps", 8, "--batch-size", 4, "--threads", 1, "--rank", 2, "--lr", 0.01,
+                 "--out", home / out, *words)
+            log = [json.loads(line) for line in (home / out / "log.jsonl").read_text().splitlines()]
+            return [round(record["lr"] / 0.01, 9) for record in log], losses(home / out)
+
+        rates, plain = run("constant", "--schedule", "constant")
+        assert rates == [1] * 8
+        assert run("linear")[0] == [1 - k / 8 for k in range(8)]
+        assert run("warm", "--schedule", "constant", "--warmup", 4)[0] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
+        assert run("share", "--schedule", "constant", "--warmup", 0.5)[0] == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
+        cosine = [0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8)]
+        assert all(abs(a - b) < 1e-8 for a, b in zip(run("cosine", "--schedule", "cosine", "--lr-min", 0.001)[0], cosine))
+        decayed = run("decay", "--schedule", "constant", "--weight-decay", 5)[1]
+        assert decayed[0] == plain[0] and decayed[-1] != plain[-1]
+        assert run("sgd", "--schedule", "constant", "--optimizer", "sgd")[1][-1] not in (plain[-1], decayed[-1])
 
 
 def test_inspect_tells():
@@ -250,7 +315,7 @@ def test_inspect_tells():
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        good("finetune", "--model", MODEL, "--data", data, "--adapter", "pmss", "--steps", 1, "--out", home / "run", *SMALL)
+        good("finetune", *ON_MODEL, "--data", data, "--adapter", "pmss", "--steps", 1, "--out", home / "run", *SMALL)
         model = json.loads(good("inspect", MODEL, "--json"))
         assert model["parameters"] == 68688 and model["layers"] == 3 and len(model["tensors"]) == 29, model
         assert "68,688" in good("inspect", MODEL)
@@ -269,7 +334,7 @@ def test_bf16_is_near():
         data, _ = prepare(home)
         exact, rounded = evaluate(data, "--dtype", "fp32")["loss"], evaluate(data, "--dtype", "bf16")["loss"]
         assert 0 < abs(exact - rounded) < 0.05 * exact, (exact, rounded)
-        good("finetune", "--model", MODEL, "--data", data, "--dtype", "bf16", "--epochs", 3, "--out", home / "run", *SMALL)
+        good("finetune", *ON_MODEL, "--data", data, "--dtype", "bf16", "--epochs", 3, "--out", home / "run", *SMALL)
         found = losses(home / "run")
         assert sum(found[-6:]) < sum(found[:6]), found
 

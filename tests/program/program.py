@@ -81,6 +81,16 @@ def read_safetensors(path):
             for name, entry in header.items()}
 
 
+def write_safetensors(path, tensors):
+    """The inverse of read_safetensors."""
+    header, data = {}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    head = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + data)
+
+
 def run_tests(names):
     """Calls every test_... of a module; says which failed and ends with 1."""
     failed = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program on real models against the references: greedy text, held-out loss, tokenised data, stories260K."""
+"""The program on real models against the references: greedy text, held-out loss, training that helps."""
 import json
 import pathlib
 
@@ -7,8 +7,6 @@ from program import SHARED, folder, good, run_tests, skip_unless, write_lines
 
 MODEL = skip_unless("shared", "real")
 GOLDEN = SHARED / "golden" / "smollm2"
-STORY = ("Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, "
-         "red ball. She wanted to play with it, but it was too high.")
 
 
 def evaluate(data, *words):
@@ -56,7 +54,7 @@ def test_reference_adapters():
 
 
 def test_training_helps():
-    """twenty steps of LoRA and of PMSS on GSM8K text lower the held-out loss, and start within the time allowed"""
+    """twenty steps of LoRA and of PMSS on GSM8K text lower the held-out loss as far as the references"""
     with folder() as name:
         home = pathlib.Path(name)
         data = write_lines(home / "train.jsonl", labelled(golden_rows("train.jsonl")))
@@ -72,13 +70,6 @@ def test_training_helps():
             assert abs(run["result"]["valid_loss"] - golden) < 0.01 * golden, (adapter, run["result"], golden)
             print(f"{adapter}: start to first step {run['times']['start_to_first_step']:.2f} s, "
                   f"{run['result']['tokens_per_second']:.0f} tokens/s, peak {run['memory']['peak_bytes'] / 2**20:.0f} MiB")
-
-
-def test_stories():
-    """stories260K writes its sentence"""
-    found = json.loads(good("generate", "--model", SHARED / "data/models/stories260K.bin", "--prompt", "", "--max-tokens", 80,
-                            "--json"))
-    assert found["text"].strip().startswith(STORY), found["text"]
 
 
 run_tests(globals())
