@@ -113,7 +113,6 @@
 #include <graft/text/jinja_form.hpp>
 #include <graft/text/json_keys.hpp>
 #include <graft/text/known_chat_templates.hpp>
-#include <graft/text/labelled.hpp>
 #include <graft/text/merge_rules.hpp>
 #include <graft/text/merges.hpp>
 #include <graft/text/nfc.hpp>

@@ -8,10 +8,14 @@
 using namespace graft;
 using test::contains;
 
-TEST_CASE("LoRA keeps the adapter contract") {
+TEST_CASE("LoRA and rsLoRA keep the adapter contract") {
   // a layer of smallest_config(): q and o 7+8, k and v 4+7, gate, up and down 5+7, twice, at rank 2
   const Index trained = 2 * 2 * (2 * (7 + 8) + 2 * (4 + 7) + 3 * (5 + 7));
-  test::adapter_contract(Stack{At<site::linear, adapters::Lora<>>{{.rank = 2, .alpha = 3}}}, {.trained = trained});
+  At<site::linear, adapters::Lora<>> plain{{.rank = 2, .alpha = 3}};
+  At<site::linear, adapters::RsLora<>> rank_stable{{.rank = 2, .alpha = 3}};
+  Placement& other = GENERATE(false, true) ? plain.placement : rank_stable.placement;
+  other.sites = site::none;
+  test::adapter_contract(Stack{plain, rank_stable}, {.trained = trained});
 }
 
 TEST_CASE("LoRA's A starts uniform within 1/sqrt(inputs), B at zero, and modules differ") {

@@ -23,9 +23,17 @@ adapters::Pmss<>::Module<double> example_module(const adapters::Pmss<>& recipe) 
 }
 }  // namespace
 
-TEST_CASE("PMSS keeps the adapter contract, with square and with rectangular cores") {
-  test::adapter_contract(Stack{Site{{.rank = 3}}}, {.trained = 2 * 7 * 3 * 3});
-  test::adapter_contract(Stack{Site{{.columns = 2, .rows = 4, .alpha = 3}}}, {.trained = 2 * 7 * 2 * 4});
+TEST_CASE("PMSS keeps the adapter contract, with square and rectangular cores, selected apart and in two stages") {
+  Site apart;
+  At<site::linear, adapters::TwoStagePmss<>> two_stages;
+  two_stages.placement.sites = site::none;
+  apart.adapter = {.rank = 3};
+  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 3 * 3});
+  apart.adapter = {.columns = 2, .rows = 4, .alpha = 3};
+  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 2 * 4});
+  std::swap(apart.placement, two_stages.placement);
+  two_stages.adapter = {.rank = 2};
+  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 2 * 2});
 }
 
 TEST_CASE("PMSS edits the input of maps that are taller than wide, else the output") {

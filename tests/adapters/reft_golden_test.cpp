@@ -16,9 +16,9 @@ namespace {
 using Model = models::Llama<Uniform<double>, backends::Reference>;
 template <class A>
 using OnStreams = At<site::stream, A>;
-using GoldenFamily = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>, OnStreams<adapters::DiReft<4>>,
-                     OnStreams<adapters::DiReftOrthonormal<4>>, OnStreams<adapters::ConsReft<4>>,
-                     OnStreams<adapters::LobiReft<4>>>;
+using GoldenFamily = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>,
+                           OnStreams<adapters::DiReft<4>>, OnStreams<adapters::DiReftOrthonormal<4>>,
+                           OnStreams<adapters::ConsReft<4>>, OnStreams<adapters::LobiReft<4>>>;
 using AttachedType = Attached<double, GoldenFamily>;
 const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft", "consreft", "lobireft"};
 

@@ -7,7 +7,7 @@ FLOORS = {
     "layer": 4, "adapter": 4, "optimizer": 4, "schedule": 4, "model": 5, "train": 6,
 }
 PLURALS = {name + "s": name for name in ("backend", "layer", "adapter", "optimizer", "schedule", "model")}
-ROOF = {"graft.hpp", "fwd.hpp", "version.hpp"}  # they see everything (or nothing), and no header of ours includes them
+ROOF = {"graft.hpp", "version.hpp"}  # they see everything (or nothing), and no header of ours includes them
 
 
 def family(name):

@@ -4,7 +4,6 @@ import house
 
 EXEMPT = {
     "graft.hpp": "tests/link and tests/package include it",
-    "fwd.hpp": "declarations only; tests/link includes it before everything else",
     "version.hpp": "three numbers, read by CMake",
     "base/config.hpp": "macros only, used by everything",
 }

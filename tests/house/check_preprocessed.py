@@ -15,6 +15,7 @@ options = house.arguments("--update")
 table_path = pathlib.Path(__file__).with_name("preprocessed_lines.json")
 table = json.loads(table_path.read_text(encoding="utf-8")) if table_path.exists() else {"compiler": "", "lines": {}}
 version = subprocess.run([options.compiler, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+version = version.split(" ", 1)[1]  # without the name it was called by
 if not options.update and version != table["compiler"]:
     print(f"skipped: the table counts for '{table['compiler']}', this is '{version}'")
     sys.exit(77)

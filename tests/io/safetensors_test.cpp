@@ -103,12 +103,14 @@ TEST_CASE("a file that is cut at any byte is one error that names it") {
 }
 
 TEST_CASE("a header of absurd size or another form than the format's is refused") {
-  CHECK_THAT(safetensors_error(raw(~std::uint64_t{0}) + "{}").what(), contains("io.220") && contains("18446744073709551615"));
+  CHECK_THAT(safetensors_error(raw(~std::uint64_t{0}) + "{}").what(),
+             contains("io.220") && contains("18446744073709551615"));
   CHECK(safetensors_error(raw(std::uint64_t{200'000'000}) + "{}").id() == "io.220");
   CHECK(safetensors_error(file_of("[]", 0)).id() == "io.221");
   CHECK(safetensors_error(file_of(R"({"w":7})", 0)).id() == "io.221");
   CHECK(safetensors_error(file_of("{\"w\":", 0)).id() == "io.210");
-  CHECK(safetensors_error(file_of("{" + entry("w", "F32", "[1]", "[0,4]") + "," + entry("w", "F32", "[1]", "[4,8]") + "}", 8))
+  CHECK(safetensors_error(
+            file_of("{" + entry("w", "F32", "[1]", "[0,4]") + "," + entry("w", "F32", "[1]", "[4,8]") + "}", 8))
             .id() == "io.211");
   CHECK(safetensors_error(file_of(R"({"w":{"dtype":"F32","shape":[1]}})", 4)).id() == "io.212");
   CHECK(safetensors_error(file_of(R"({"__metadata__":{"a":1}})", 0)).id() == "io.212");

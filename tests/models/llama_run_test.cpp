@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/models/llama_run.hpp>
 
+#include <graft/backends/gemm/eigen.hpp>
+#include <graft/backends/simd.hpp>
+#if __has_include(<oneapi/dnnl/dnnl.hpp>)
+#include <graft/backends/gemm/onednn.hpp>
+#endif
+
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/golden_model.hpp"
 
 using namespace graft;
@@ -20,12 +27,10 @@ struct Errors {
 };
 
 template <class P, class B>
-Errors compare(const B& be, const std::string& name) {
+Errors compare(const B& be, const std::string& folder, const io::Safetensors& io) {
   using C = typename P::Computed;
   using Model = models::Llama<P, B>;
-  const std::string folder = test::golden("models/" + name);
   Model model = Model::load(models::open_checkpoint(folder));
-  const auto io = io::Safetensors::open(folder + "/io.safetensors");
   const train::Batch batch = test::golden_batch(io);
   auto attached = attach(be, model, Everything{}, 1);
   auto* member = &attached;
@@ -34,7 +39,9 @@ Errors compare(const B& be, const std::string& name) {
               {.keep = true});
   Errors errors;
   for (Index l = 0; l < model.layer_count(); ++l) {
-    errors.hidden = std::max(errors.hidden, test::relative_error(run.hidden(l), test::golden_tensor(io, "hidden." + std::to_string(l)).view()));
+    errors.hidden =
+        std::max(errors.hidden,
+                 test::relative_error(run.hidden(l), test::golden_tensor(io, "hidden." + std::to_string(l)).view()));
   }
   std::vector<Index> all_rows;
   for (Index t = 0; t < batch.ragged.tokens(); ++t) {
@@ -43,19 +50,49 @@ Errors compare(const B& be, const std::string& name) {
   Tensor<C> logits(batch.ragged.tokens(), model.config.vocab);
   run.logits(be, model, all_rows, logits.view());
   errors.logits = test::relative_error(logits.view(), test::golden_tensor(io, "logits").view());
-  const double loss = test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets, static_cast<C>(test::mean_of(batch)));
+  const double loss =
+      test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets, static_cast<C>(test::mean_of(batch)));
   errors.loss = std::abs(loss - test::golden_tensor(io, "loss")(0, 0));
   run.backward(be, model);
   attached.for_each_parameter([&](std::string key, Parameter<C>& parameter) {
     key.erase(key.find(".full"), 5);
     const auto expected = test::golden_tensor(io, "grad." + key);
-    INFO(key);
-    const double error = test::relative_error(parameter.gradient.view(), expected.view().reshape(parameter.value.rows, parameter.value.cols));
-    CHECK(error < (sizeof(C) == 8 ? 1e-10 : 1e-4));
+    const double error = test::relative_error(parameter.gradient.view(),
+                                              expected.view().reshape(parameter.value.rows, parameter.value.cols));
+    UNSCOPED_INFO(key << " " << error);
     errors.gradients = std::max(errors.gradients, error);
   });
   return errors;
 }
+
+template <class P, class B>
+Errors compare(const B& be, const std::string& name) {
+  const std::string folder = test::golden("models/" + name);
+  return compare<P>(be, folder, io::Safetensors::open(folder + "/io.safetensors"));
+}
+
+/// golden/README.md's tolerances of fp32.
+void check_single(const Errors& errors) {
+  CHECK(errors.logits < 2e-5);
+  CHECK(errors.hidden < 2e-5);
+  CHECK(errors.gradients < 1e-4);
+  CHECK(errors.loss < 1e-5);
+}
+
+/// llama-gqa with its weights in bf16.
+struct HalfModel {
+  test::TempFolder folder;
+
+  HalfModel() {
+    for (const auto& [from, to] :
+         {std::pair{"config.json", "config.json"}, {"model-bf16.safetensors", "model.safetensors"}}) {
+      (void)folder.write(to, test::slurp(test::golden("models/llama-gqa/") + from));
+    }
+  }
+  [[nodiscard]] static io::Safetensors expected() {
+    return io::Safetensors::open(test::golden("models/llama-gqa/io-bf16.safetensors"));
+  }
+};
 
 }  // namespace
 
@@ -70,6 +107,48 @@ TEST_CASE("logits, hidden states, loss and every gradient equal the golden ones 
       CHECK(errors.loss < 1e-12);
     }
   }
+}
+
+TEST_CASE("in single precision the processor's backend equals the golden numbers of every family") {
+  for (const char* name : golden_models) {
+    INFO(name);
+    check_single(compare<Uniform<float>>(backends::Simd<backends::EigenGemm>{}, name));
+#if __has_include(<oneapi/dnnl/dnnl.hpp>)
+    check_single(compare<Uniform<float>>(backends::Simd<backends::OneDnn>{}, name));
+#endif
+  }
+}
+
+TEST_CASE(
+    "weights stored in bf16 give the golden numbers: computed in fp32 to its precision, in bf16 products nearly") {
+  const HalfModel half;
+  const io::Safetensors expected = HalfModel::expected();
+  check_single(compare<Uniform<float>>(backends::Simd<backends::EigenGemm>{}, half.folder.path(), expected));
+
+  using B = backends::Simd<backends::EigenGemm>;
+  using Model = models::Llama<Mixed<bf16, float>, B>;
+  const B be;
+  const Model model = Model::load(models::open_checkpoint(half.folder.path()));
+  const train::Batch batch = test::golden_batch(expected);
+  models::LlamaRun<Model, Attached<float, Nothing>> run;
+  run.forward(be, model, {}, batch.ragged, batch.tokens, batch.ragged.tokens());
+  std::vector<Index> rows;
+  for (Index t = 0; t < batch.ragged.tokens(); ++t) {
+    rows.push_back(t);
+  }
+  Tensor<float> logits(batch.ragged.tokens(), model.config.vocab);
+  run.logits(be, model, rows, logits.view());
+  const Tensor<double> golden = test::golden_tensor(expected, "logits");
+  CHECK(test::relative_error(logits.view(), golden.view()) < 5e-2);
+  double squares = 0, golden_squares = 0;
+  for (Index i = 0; i < logits.size(); ++i) {
+    squares += std::pow(static_cast<double>(logits.data()[i]) - golden.data()[i], 2);
+    golden_squares += std::pow(golden.data()[i], 2);
+  }
+  CHECK(squares > 0);  // the products round
+  CHECK(std::sqrt(squares / golden_squares) < 2.5e-2);
+  const double loss = test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets);
+  CHECK(std::abs(loss - test::golden_tensor(expected, "loss")(0, 0)) < 1e-2);
 }
 
 TEST_CASE("a run refuses what it cannot run, in words") {

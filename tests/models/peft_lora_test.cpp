@@ -137,7 +137,8 @@ TEST_CASE("a damaged LoRA gives one error that names the tensor, what was expect
   const Error missing = broken_lora("lora", [](auto& d) { d.tensors.erase(d.tensors.begin()); });
   CHECK(missing.id() == "adapter.650");
   CHECK(test::says(missing, peft_q0 + "lora_A.weight"));
-  const Error renamed = broken_lora("lora", [](auto& d) { d.at(peft_q0 + "lora_A.weight").name = peft_q0 + "lora_A.weigh"; });
+  const Error renamed =
+      broken_lora("lora", [](auto& d) { d.at(peft_q0 + "lora_A.weight").name = peft_q0 + "lora_A.weigh"; });
   CHECK(renamed.id() == "adapter.650");
   CHECK(test::says(renamed, "nearest name in the file is \"" + peft_q0 + "lora_A.weigh\""));
   const Error extra = broken_lora("lora", [](auto& d) {

@@ -83,8 +83,7 @@ struct AdapterDraft {
   io::Safetensors source;  // what the tensors point into
 
   explicit AdapterDraft(const std::string& folder)
-      : config(adapter_config(folder)),
-        source(io::Safetensors::open(folder + "/adapter_model.safetensors")) {
+      : config(adapter_config(folder)), source(io::Safetensors::open(folder + "/adapter_model.safetensors")) {
     tensors.assign(source.tensors().begin(), source.tensors().end());
   }
   [[nodiscard]] io::TensorRef& at(const std::string& name) {

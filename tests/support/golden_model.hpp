@@ -41,6 +41,8 @@ inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<In
 }
 
 /// The factor that makes the mean of a batch's summed loss.
-inline double mean_of(const train::Batch& batch) { return 1.0 / static_cast<double>(batch.labelled()); }
+inline double mean_of(const train::Batch& batch) {
+  return 1.0 / static_cast<double>(batch.labelled());
+}
 
 }  // namespace graft::test

@@ -70,7 +70,8 @@ TEST_CASE("a pair without a template is its prompt, its completion, which is tra
 TEST_CASE("what SentencePiece puts before a text stands before the prompt, once") {
   const text::Tokenizer tokenizer = llama2();
   const train::DatasetOptions options{.tokenizer = &tokenizer};
-  const train::Example example = load_rows(R"({"prompt": "Hello world", "completion": " again"})", options).examples.at(0);
+  const train::Example example =
+      load_rows(R"({"prompt": "Hello world", "completion": " again"})", options).examples.at(0);
   const Ids whole = tokenizer.encode("Hello world again", true);
   CHECK(example.ids == joined({whole, {*tokenizer.eos()}}));
   CHECK(example.prompt == std::ssize(tokenizer.encode("Hello world", true)));
@@ -116,8 +117,8 @@ TEST_CASE("every assistant turn is trained with its end token, nothing else is, 
   const train::DatasetOptions options{.tokenizer = &tokenizer, .chat = &chat};
   const train::Dataset data =
       load_rows(R"({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},)"
-           R"( {"role": "user", "content": "Bye"}, {"role": "assistant", "content": "Bye."}]})",
-           options);
+                R"( {"role": "user", "content": "Bye"}, {"role": "assistant", "content": "Bye."}]})",
+                options);
   const auto encode = [&](const char* text) { return tokenizer.encode(text, false); };
   const Ids opening = encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   const Ids first = encode("Yes?<|im_end|>");

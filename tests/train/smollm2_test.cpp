@@ -17,9 +17,9 @@ using namespace graft;
 
 namespace {
 
+using test::real_golden;
 using test::RealAttached;
 using test::RealModel;
-using test::real_golden;
 const test::RealBackend real_backend;
 
 const Placement query_value{.sites = site::query | site::value};
@@ -230,7 +230,8 @@ TEST_CASE("twenty steps of LoReFT on SmolLM2 follow pyreft's, through pyreft's o
   const auto file = io::Safetensors::open(real_golden("train_loreft/init.safetensors"));
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     if constexpr (requires { grafted.module.set_basis(real_backend, View<const float>{}); }) {
-      grafted.module.set_basis(real_backend, transposed(file, "layers." + std::to_string(grafted.place.layer) + ".base").view());
+      grafted.module.set_basis(real_backend,
+                               transposed(file, "layers." + std::to_string(grafted.place.layer) + ".base").view());
     }
   });
   load(attached, file, loreft_key);
@@ -238,7 +239,8 @@ TEST_CASE("twenty steps of LoReFT on SmolLM2 follow pyreft's, through pyreft's o
   follow_golden(model, attached, "train_loreft", "final.safetensors", loreft_key);
 }
 
-TEST_CASE("graft's own LoReFT, from the same R, W and b, is at most 1 % behind pyreft's held-out nll", "[real][shared]") {
+TEST_CASE("graft's own LoReFT, from the same R, W and b, is at most 1 % behind pyreft's held-out nll",
+          "[real][shared]") {
   RealModel model = test::real_model();
   auto attached = attach(real_backend, model, test::real_method<3>(adapters::LoReft<4>{}, three_blocks), 1);
   const auto file = io::Safetensors::open(real_golden("train_loreft/init.safetensors"));

@@ -72,7 +72,11 @@ double accuracy_after_epoch(const test::RealMethods& stack, double rate) {
     examples.push_back({row["input_ids"], row["labels"], static_cast<Index>(row["input_ids"].size()) - 1});
   }
   REQUIRE(examples.size() == 2000);
-  train::Trainer trainer{be, model, attached, optimizers::AdamW{}, schedules::Linear{},
+  train::Trainer trainer{be,
+                         model,
+                         attached,
+                         optimizers::AdamW{},
+                         schedules::Linear{},
                          train::TrainerSettings{.rate = rate, .total_steps = 125}};
   for (std::size_t first = 0; first < examples.size(); first += 16) {
     train::Batch batch;

@@ -27,7 +27,7 @@ struct LinearScratch {
   }
 };
 
-/// A frozen linear map of N outputs and M inputs. A graft (layer.hpp) sees x, edits a copy of x, sees the product before
+/// A frozen linear map of N outputs and M inputs. A graft (adapter.hpp) sees x, edits a copy of x, sees the product before
 /// the bias, and adds to y; each of these reads what no other writes, so grafts compose in any order. A call is a whole
 /// block of products: seven inlined copies of it and of every adapter would only cost compile time.
 template <precision P, class B>

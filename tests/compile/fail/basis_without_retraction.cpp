@@ -1,4 +1,4 @@
-// expect: constraint|basis
+// expect: Basis = Loose\]|'Loose' does not satisfy 'basis'
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/adapters/subspace.hpp>
 

@@ -1,4 +1,4 @@
-// expect: constraint|optimizer
+// expect: no class template named .State.|'Forgetful' does not satisfy 'optimizer'
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/optimizer.hpp>
 

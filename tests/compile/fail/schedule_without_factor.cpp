@@ -1,4 +1,4 @@
-// expect: constraint|schedule
+// expect: After = Flat\]|'Flat' does not satisfy 'schedule'
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/schedules/warm_up.hpp>
 

@@ -1,4 +1,4 @@
-// expect: constraint|selector
+// expect: Select = Nothing\]|'Nothing' does not satisfy 'selector'
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/adapters/pmss.hpp>
 
