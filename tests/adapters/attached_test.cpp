@@ -12,21 +12,20 @@
 using namespace graft;
 
 namespace {
-using B = backends::Reference;
-using Model = models::Llama<Uniform<double>, B>;
+using AttachedModel = models::Llama<Uniform<double>, backends::Reference>;
 constexpr Sites all_of = site::everything & ~site::stream;
 
 /// The reach of each layer with one module of that site in layer 1 of 3.
 template <class A>
 std::vector<std::optional<Reach>> reaches(Sites where) {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::small_config(), 1);
+  AttachedModel model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
   constexpr Sites possible = std::same_as<A, adapters::Full> ? all_of
                              : representation_adapter<A>     ? site::stream
                                                              : site::linear;
   At<possible, A> at;
   at.placement.sites = where;
   at.placement.layers = only_layers({(where & site::once) != 0 ? Index{0} : Index{1}});
-  const auto attached = attach(B{}, model, Stack<At<possible, A>>{at}, 1);
+  const auto attached = attach(backends::Reference{}, model, Stack<At<possible, A>>{at}, 1);
   return {attached.reach(0), attached.reach(1), attached.reach(2)};
 }
 using Reaches = std::vector<std::optional<Reach>>;
@@ -53,10 +52,10 @@ TEST_CASE("the gradient travels no further than the lowest module, and through e
 }
 
 TEST_CASE("a module is found by its layer and site only where it stands") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::small_config(), 1);
+  AttachedModel model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
   At<site::linear, adapters::Lora<2>> at;
   at.placement = {.layers = only_layers({2}), .sites = site::up};
-  const auto attached = attach(B{}, model, Stack{at}, 1);
+  const auto attached = attach(backends::Reference{}, model, Stack{at}, 1);
   CHECK(attached.any(2, site::up));
   CHECK(attached.any(2, site::linear));
   CHECK_FALSE(attached.any(1, site::linear));
@@ -64,8 +63,8 @@ TEST_CASE("a module is found by its layer and site only where it stands") {
 }
 
 TEST_CASE("after a step every orthonormal basis is orthonormal again") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::small_config(), 1);
-  auto attached = attach(B{}, model, Stack{At<site::residual, adapters::LoReft<3>>{}}, 1);
+  AttachedModel model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
+  auto attached = attach(backends::Reference{}, model, Stack{At<site::residual, adapters::LoReft<3>>{}}, 1);
   const auto worst = [&] {
     double error = 0;
     attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
@@ -75,6 +74,6 @@ TEST_CASE("after a step every orthonormal basis is orthonormal again") {
   };
   attached.for_each_parameter([](const std::string&, Parameter<double>& p) { p.value(0, 0) += 0.1; });
   CHECK(worst() > 1e-3);
-  attached.after_step(B{});
+  attached.after_step(backends::Reference{});
   CHECK(worst() < 1e-13);
 }

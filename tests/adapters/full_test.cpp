@@ -37,7 +37,7 @@ TEST_CASE("full finetuning learns from the rows that use it, once each, wherever
     bench.differentiate(mixed);
     const auto found = bench.gradients(bench.attached);
     train::Batch own;
-    for (const std::size_t i : {0, 1, 3}) {
+    for (const std::size_t i : {0u, 1u, 3u}) {
       own.push(test::tiny_example(config, sequences[i], 3 + i));
     }
     bench.differentiate(own, {}, bench.mean(mixed));

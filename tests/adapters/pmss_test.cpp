@@ -106,7 +106,6 @@ TEST_CASE("the worked example of PMSS has its pivots, its update and its gradien
 }
 
 TEST_CASE("an order of pivots other than the selector's gives the same map when U follows it") {
-  const backends::Reference be;
   const Place place{0, site::down, 5, 4, "down"};
   const auto weight = example_weight();
   const auto dense = [&](std::vector<std::int32_t> j, std::vector<std::int32_t> k, const Tensor<double>& u) {

@@ -13,7 +13,7 @@ using namespace graft;
 
 namespace {
 
-using Model = models::Llama<Uniform<double>, backends::Reference>;
+using GoldenModel = models::Llama<Uniform<double>, backends::Reference>;
 template <class A>
 using OnStreams = At<site::stream, A>;
 using GoldenFamily = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>,
@@ -91,9 +91,9 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
       names.push_back(kind + where);
     }
   }
-  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  GoldenModel model = GoldenModel::load(models::open_checkpoint(test::golden("models/llama-gqa")));
   const auto io = io::Safetensors::open(test::golden("models/llama-gqa/io.safetensors"));
-  models::LlamaRun<Model, AttachedType> run;
+  models::LlamaRun<GoldenModel, AttachedType> run;
   const backends::Reference be{.block_rows = 5};
   for (const std::string& name : names) {
     INFO(name);
@@ -130,12 +130,12 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
 
 TEST_CASE("generation under LoReFT writes pyreft's tokens, with a key store and without") {
   const backends::Reference be;
-  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  GoldenModel model = GoldenModel::load(models::open_checkpoint(test::golden("models/llama-gqa")));
   const Case golden("loreft-tied");
   auto attached = attach(be, model, family_alone("loreft", golden.placement), 1);
   golden.fill(attached);
   auto* member = &attached;
-  models::LlamaRun<Model, AttachedType> run;
+  models::LlamaRun<GoldenModel, AttachedType> run;
   const std::vector<Index> expected = io::read_integers(golden.file.at("generated"));
   const Index prompt = golden.prompts[2];
   for (const bool cached : {true, false}) {

@@ -105,7 +105,7 @@ TEST_CASE("pyreft's random start edits at once, and no two modules start alike")
   using Recipe = adapters::LoReft<dynamic, adapters::policies::RandomStart>;
   const Place place{0, site::residual, 16, 16, "stream"};
   std::vector<double> starts;
-  for (const std::uint64_t seed : {1, 2}) {
+  for (const std::uint64_t seed : {1u, 2u}) {
     Recipe::Module<double> module({.rank = 3}, be, place, Random(seed));
     CHECK(linalg::orthonormality_error(module.basis()) < 1e-14);
     module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {

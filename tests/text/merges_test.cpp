@@ -39,7 +39,7 @@ TEST_CASE("short and long words merge as the definition says", "[text]") {
     merges.add(static_cast<std::int32_t>(random() % symbols % 40), static_cast<std::int32_t>(random() % symbols % 40),
                {rank / 2, 4 + rank});  // ranks tie, as scores do
   }
-  for (const std::size_t length : {0, 1, 2, 7, 40, 41, 200}) {
+  for (const std::size_t length : {0u, 1u, 2u, 7u, 40u, 41u, 200u}) {
     for (int round = 0; round < 40; ++round) {
       std::vector<std::int32_t> word(length);
       for (auto& symbol : word) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real model, SmolLM2-135M-Instruct, against torch, PEFT and pyreft: logits, and twenty steps of LoRA, PMSS and LoReFT.
+#include <cmath>
+#include <cstdio>
 #include <fstream>
 
 #include <graft/io/json.hpp>
@@ -79,19 +81,31 @@ void load(RealAttached& attached, const io::Safetensors& file, Naming key) {
   });
 }
 
-/// Worst relative error over the tensors that the file has; `found` picks value or gradient.
-template <class Found>
-double worst(RealAttached& attached, const io::Safetensors& file, Naming key, Found found) {
+/// Worst relative error over the tensors that the file has, by `distance`; `found` picks value or gradient.
+template <class Found, class Distance>
+double worst(RealAttached& attached, const io::Safetensors& file, Naming key, Found found, Distance distance) {
   double error = 0;
   Index compared = 0;
   attached.for_each_parameter([&](const std::string& name, Parameter<float>& p) {
     if (file.find(key(name)) != nullptr) {
       const auto expected = test::golden_tensor(file, key(name));
-      error = std::max(error, test::relative_error(found(p), expected.view().reshape(p.value.rows, p.value.cols)));
+      error = std::max(error, distance(found(p), expected.view().reshape(p.value.rows, p.value.cols)));
       ++compared;
     }
   });
   return compared > 0 ? error : 1;
+}
+
+/// |found - expected| over |expected|, in the norm of all entries.
+double distance_of(View<const float> found, View<const double> expected) {
+  double difference = 0, size = 0;
+  for (Index i = 0; i < found.rows; ++i) {
+    for (Index j = 0; j < found.cols; ++j) {
+      difference += std::pow(static_cast<double>(found(i, j)) - expected(i, j), 2);
+      size += std::pow(expected(i, j), 2);
+    }
+  }
+  return std::sqrt(difference / size);
 }
 
 /// Twenty steps, each held against the golden loss and norm; then the tensors and the held-out nll.
@@ -116,13 +130,21 @@ void follow_golden(const RealModel& model, RealAttached& attached, const std::st
     CHECK(report.labelled == io::json_get<Index>(expected, "labelled", path));
     if (s == 0) {
       const auto gradients = io::Safetensors::open(real_golden(folder + "/grads_step1.safetensors"));
-      CHECK(worst(attached, gradients, key, [](auto& p) { return p.gradient.view(); }) < 1e-3);  // fp32 against fp32
+      const double error = worst(
+          attached, gradients, key, [](auto& p) { return View<const float>(p.gradient.view()); },
+          [](auto a, auto b) { return test::relative_error(a, View<const double>(b)); });
+      std::printf("%s: first gradients differ by %.1e of the largest entry\n", folder.c_str(), error);
+      CHECK(error < 1e-3);  // torch's own are up to 3.4e-4 from fp64 (LoRA, block 23, v), ours 9e-6
     }
   }
-  const double moved = worst(attached, io::Safetensors::open(real_golden(folder + "/" + final)), key,
-                             [](auto& p) { return View<const float>(p.value); });
-  CAPTURE(moved);
-  CHECK(moved < 1e-2);  // AdamW divides by tiny second moments: entries without a gradient follow the rounding
+  // AdamW divides by the root of the second moment: an entry whose gradient is rounding noise moves as far as any other,
+  // in a direction of its own. So the tensors are compared as wholes.
+  const double moved = worst(
+      attached, io::Safetensors::open(real_golden(folder + "/" + final)), key,
+      [](auto& p) { return View<const float>(p.value); },
+      [](auto a, auto b) { return distance_of(a, View<const double>(b)); });
+  std::printf("%s: final tensors differ by %.1e in norm\n", folder.c_str(), moved);
+  CHECK(moved < 1e-2);
   const double after = io::json_get<double>(golden, "heldout_nll_after", path);
   CHECK(std::abs(held_out_nll(model, attached) - after) < 1e-4 * after);
 }
