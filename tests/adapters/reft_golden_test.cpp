@@ -104,10 +104,7 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
     auto* member = &attached;
     run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
                 {.keep = true});
-    std::vector<Index> rows;
-    for (Index t = 0; t < batch.ragged.tokens(); ++t) {
-      rows.push_back(t);
-    }
+    const std::vector<Index> rows = test::every_row(batch.ragged.tokens());
     Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
     run.logits(be, model, rows, logits.view());
     CHECK(test::relative_error(logits.view(), test::golden_tensor(golden.file, "logits").view()) < 1e-11);

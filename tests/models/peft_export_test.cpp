@@ -143,10 +143,7 @@ TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and compute
     models::LlamaRun<test::GoldenLlama, decltype(lora)> run;
     const backends::Reference be;
     run.forward(be, base.model, std::span(&member, 1), batch.ragged, batch.tokens, 1);
-    std::vector<Index> rows;
-    for (Index t = 0; t < batch.ragged.tokens(); ++t) {
-      rows.push_back(t);
-    }
+    const std::vector<Index> rows = test::every_row(batch.ragged.tokens());
     Tensor<double> logits(batch.ragged.tokens(), base.model.config.vocab);
     run.logits(be, base.model, rows, logits.view());
     CHECK(test::relative_error(logits.view(), test::golden_tensor(io, "logits").view()) < 1e-7);  // C U in float

@@ -51,10 +51,7 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
   models::LlamaRun<GoldenLlama, AttachedType> run;
   run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
               {.keep = true});
-  std::vector<Index> rows;
-  for (Index t = 0; t < batch.ragged.tokens(); ++t) {
-    rows.push_back(t);
-  }
+  const std::vector<Index> rows = every_row(batch.ragged.tokens());
   Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
   run.logits(be, model, rows, logits.view());
   AdapterErrors errors;

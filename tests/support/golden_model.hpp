@@ -2,6 +2,7 @@
 // A golden model and the batch its numbers were computed on, in any precision and on any backend.
 #pragma once
 
+#include <numeric>  // iota
 #include <string>
 #include <vector>
 
@@ -38,6 +39,13 @@ inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<In
     batch.push(example);
   }
   return batch;
+}
+
+/// 0, 1, ... count - 1: every row of a batch, in the list that logits() takes.
+inline std::vector<Index> every_row(Index count) {
+  std::vector<Index> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), Index{0});
+  return rows;
 }
 
 /// The factor that makes the mean of a batch's summed loss.

@@ -90,6 +90,22 @@ template <class A, class B>
   return unit > 0 ? error / unit : error;
 }
 
+/// |found - expected| over |expected|, each the root of the sum of squares of the real parts.
+template <class A, class B>
+[[nodiscard]] double relative_norm_error(View<A> found, View<B> expected) {
+  if (found.rows != expected.rows || found.cols != expected.cols) {
+    return std::numeric_limits<double>::infinity();
+  }
+  double difference = 0, size = 0;
+  for (Index i = 0; i < found.rows; ++i) {
+    for (Index j = 0; j < found.cols; ++j) {
+      difference += std::pow(real_number(found(i, j)) - real_number(expected(i, j)), 2);
+      size += std::pow(real_number(expected(i, j)), 2);
+    }
+  }
+  return std::sqrt(difference / size);
+}
+
 /// Every element is the same, bit for bit but for the sign of zero.
 template <class A, class B>
 [[nodiscard]] bool identical(View<A> found, View<B> expected) {

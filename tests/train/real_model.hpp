@@ -6,6 +6,7 @@
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/backends/simd.hpp>
+#include <graft/io/json.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/llama.hpp>
 #include <graft/models/open_checkpoint.hpp>
@@ -15,7 +16,9 @@
 #include <graft/backends/gemm/eigen.hpp>
 #endif
 
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include "support/householder_basis.hpp"
 #include "support/paths.hpp"
@@ -53,6 +56,16 @@ template <std::size_t I, class Adapter>
 /// A file of golden/smollm2.
 [[nodiscard]] inline std::string real_golden(const std::string& name) {
   return shared("golden/smollm2/" + name);
+}
+
+/// The rows of a JSONL file of golden/smollm2.
+[[nodiscard]] inline std::vector<io::Json> real_golden_rows(const std::string& name) {
+  std::vector<io::Json> rows;
+  std::ifstream lines(real_golden(name));
+  for (std::string line; std::getline(lines, line);) {
+    rows.push_back(io::parse_json(line, name));
+  }
+  return rows;
 }
 
 }  // namespace graft::test

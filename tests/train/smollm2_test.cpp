@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real model, SmolLM2-135M-Instruct, against torch, PEFT and pyreft: logits, and twenty steps of LoRA, PMSS and LoReFT.
-#include <cmath>
 #include <cstdio>
-#include <fstream>
 
-#include <graft/io/json.hpp>
 #include <graft/linalg/orthonormal.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/constant.hpp>
@@ -29,9 +26,7 @@ const Placement three_blocks{.layers = only_layers({5, 15, 25}), .positions = en
 
 std::vector<train::Example> examples(const std::string& file) {
   std::vector<train::Example> all;
-  std::ifstream lines(real_golden(file));
-  for (std::string line; std::getline(lines, line);) {
-    const io::Json row = io::parse_json(line, file);
+  for (const io::Json& row : test::real_golden_rows(file)) {
     train::Example& example = all.emplace_back();
     example.ids = io::json_get<std::vector<std::int32_t>>(row, "ids", file);
     example.prompt = io::json_get<Index>(row, "prompt", file);
@@ -96,18 +91,6 @@ double worst(RealAttached& attached, const io::Safetensors& file, Naming key, Fo
   return compared > 0 ? error : 1;
 }
 
-/// |found - expected| over |expected|, in the norm of all entries.
-double distance_of(View<const float> found, View<const double> expected) {
-  double difference = 0, size = 0;
-  for (Index i = 0; i < found.rows; ++i) {
-    for (Index j = 0; j < found.cols; ++j) {
-      difference += std::pow(static_cast<double>(found(i, j)) - expected(i, j), 2);
-      size += std::pow(expected(i, j), 2);
-    }
-  }
-  return std::sqrt(difference / size);
-}
-
 /// Twenty steps, each held against the golden loss and norm; then the tensors and the held-out nll.
 void follow_golden(const RealModel& model, RealAttached& attached, const std::string& folder, const std::string& final,
                    Naming key) {
@@ -142,7 +125,7 @@ void follow_golden(const RealModel& model, RealAttached& attached, const std::st
   const double moved = worst(
       attached, io::Safetensors::open(real_golden(folder + "/" + final)), key,
       [](auto& p) { return View<const float>(p.value); },
-      [](auto a, auto b) { return distance_of(a, View<const double>(b)); });
+      [](auto a, auto b) { return test::relative_norm_error(a, View<const double>(b)); });
   std::printf("%s: final tensors differ by %.1e in norm\n", folder.c_str(), moved);
   CHECK(moved < 1e-2);
   const double after = io::json_get<double>(golden, "heldout_nll_after", path);
@@ -188,10 +171,7 @@ TEST_CASE("SmolLM2's logits and the nll of real text equal torch's", "[real][sha
     Ragged batch;
     batch.push(length, 1, 0, 0);
     run.forward(real_backend, model, {}, batch, tokens, length);
-    std::vector<Index> rows;
-    for (Index t = 0; t < length; ++t) {
-      rows.push_back(t);
-    }
+    const std::vector<Index> rows = test::every_row(length);
     Tensor<float> logits(length, model.config.vocab);
     run.logits(real_backend, model, rows, logits.view());
     CHECK(test::relative_error(logits.view().middle_rows(length - 1, 1),

@@ -2,9 +2,7 @@
 // One epoch of SST-2 on SmolLM2, 125 steps of 16 rows in order, against what PEFT, PMSS in torch and pyreft reached
 // (golden/smollm2/sst2/README.md).
 #include <cstdio>
-#include <fstream>
 
-#include <graft/io/json.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/linear.hpp>
 #include <graft/train/trainer.hpp>
@@ -21,19 +19,10 @@ constexpr double untouched = 78.56;
 /// One row of the 872, whose two answers a rounding may swap.
 constexpr double one_row = 100.0 / 872;
 
-std::vector<io::Json> sst2_rows(const std::string& name) {
-  std::vector<io::Json> rows;
-  std::ifstream lines(test::real_golden("sst2/" + name));
-  for (std::string line; std::getline(lines, line);) {
-    rows.push_back(io::parse_json(line, name));
-  }
-  return rows;
-}
-
 /// Per cent of the dev rows where the right one of " negative" and " positive" has the larger logit.
 double dev_accuracy(const test::RealBackend& be, const test::RealModel& model, test::RealAttached& attached) {
   constexpr std::int32_t answers[] = {3524, 2731};
-  const std::vector<io::Json> dev = sst2_rows("dev.jsonl");
+  const std::vector<io::Json> dev = test::real_golden_rows("sst2/dev.jsonl");
   REQUIRE(dev.size() == 872);
   models::LlamaRun<test::RealModel, test::RealAttached> run;
   test::RealAttached* const bank[] = {&attached};
@@ -68,7 +57,7 @@ double accuracy_after_epoch(const test::RealMethods& stack, double rate) {
   test::RealAttached attached = attach(be, model, stack, 0);
   CHECK(dev_accuracy(be, model, attached) == Approx(untouched).margin(1.01 * one_row));
   std::vector<train::Example> examples;
-  for (const io::Json& row : sst2_rows("train.jsonl")) {
+  for (const io::Json& row : test::real_golden_rows("sst2/train.jsonl")) {
     examples.push_back({row["input_ids"], row["labels"], static_cast<Index>(row["input_ids"].size()) - 1});
   }
   REQUIRE(examples.size() == 2000);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <graft/base/require.hpp>
@@ -29,6 +30,11 @@ struct TokenizerData {
   bool add_space_prefix = true;  // SentencePiece
   std::string chat_template;
 };
+
+/// Whether tokenizer.ggml.pre names Llama-3's pre-tokenizer.
+[[nodiscard]] inline bool is_llama3(std::string_view pre) {
+  return pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+}
 
 /// Reads it; per-token lists of another length than the tokens, and ids outside them, are io.236.
 [[nodiscard]] inline TokenizerData read_tokenizer(const Gguf& gguf) {
@@ -73,9 +79,8 @@ struct TokenizerData {
   data.eot = id("eot_token_id");
   data.pad = id("padding_token_id");
   data.unk = id("unknown_token_id");
-  const bool llama3 = data.pre == "llama-bpe" || data.pre == "llama3" || data.pre == "llama-v3";
   // llama.cpp's defaults where the file is silent
-  data.add_bos = gguf.get<bool>(prefix + "add_bos_token").value_or(data.model == "llama" || llama3);
+  data.add_bos = gguf.get<bool>(prefix + "add_bos_token").value_or(data.model == "llama" || is_llama3(data.pre));
   data.add_eos = gguf.get<bool>(prefix + "add_eos_token").value_or(false);
   data.add_space_prefix = gguf.get<bool>(prefix + "add_space_prefix").value_or(true);
   data.chat_template = gguf.get<std::string_view>("tokenizer.chat_template").value_or("");

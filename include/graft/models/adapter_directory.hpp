@@ -159,7 +159,7 @@ inline void only_keys(const io::Json& object, const std::set<std::string>& expec
 
 [[nodiscard]] inline AdapterPart part_from(const io::Json& json, const std::string& where) {
   only_keys(json, {"adapter", "policies", "settings", "exceptions", "sites", "layers", "modules", "tied", "positions"},
-             where);
+            where);
   AdapterPart part;
   part.adapter = io::json_get<std::string>(json, "adapter", where);
   part.policies = io::json_get<io::Json>(json, "policies", where);

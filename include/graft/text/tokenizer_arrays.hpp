@@ -91,7 +91,7 @@ inline ByteLevelFamily byte_level_family(const std::string& pre, PatternCompiler
   if (pre == "smollm" || pre == "starcoder" || pre == "refact") {
     return {{cut("\\p{N}"), cut(gpt2_pattern)}};
   }
-  if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") {
+  if (io::is_llama3(pre)) {
     return {{cut(llama3_pattern)}, true};
   }
   if (pre == "qwen2") {
