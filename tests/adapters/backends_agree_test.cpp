@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every adapter, on every backend of this machine in single precision, gives what Reference gives in double; and what is
 // orthonormal stays so through many steps in single precision.
-#include <graft/adapters/lora.hpp>
-#include <graft/adapters/pmss.hpp>
-#include <graft/adapters/subspace.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/simd.hpp>
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
@@ -16,33 +13,20 @@
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 
 using namespace graft;
 
 namespace {
 
-/// One type for all, so that each engine is compiled once; a case switches one part on.
-using Methods = Stack<At<site::linear, adapters::Lora<3>>, At<site::linear, adapters::Pmss<3>>,
-                      At<site::stream, adapters::LoReft<3>>, At<site::stream, adapters::DiReft<3>>,
-                      At<site::stream, adapters::LobiReft<3>>>;
-constexpr std::size_t method_count = std::tuple_size_v<decltype(Methods::parts)>;
-
-Methods method_alone(std::size_t method) {
-  Methods stack;
-  std::size_t i = 0;
-  std::apply(
-      [&](auto&... at) {
-        ((at.placement.positions = ends(2, 2), at.placement.sites = i++ == method ? site::everything : site::none),
-         ...);
-      },
-      stack.parts);
-  return stack;
+test::EveryMethod method_on_prompts(std::size_t method) {
+  return test::only_number(method, 3, {.positions = ends(2, 2)});
 }
 
 /// Hidden states and gradients of one method.
 template <class T, class B>
 auto computed(std::size_t method, B be) {
-  test::Bench<T, B, Methods> bench(test::small_config(), method_alone(method), true, be);
+  test::Bench<T, B, test::EveryMethod> bench(test::small_config(), method_on_prompts(method), true, be);
   bench.disturb(2);
   bench.differentiate(test::tiny_batch(bench.model.config, test::detail::ragged, 3));
   return std::pair{bench.hidden(), bench.gradients(bench.attached)};
@@ -50,7 +34,7 @@ auto computed(std::size_t method, B be) {
 
 template <class B>
 void check_against_reference(B be) {
-  for (std::size_t method = 0; method < method_count; ++method) {
+  for (std::size_t method = 0; method < test::method_count; ++method) {
     for (const Index block_rows : {Index{5}, Index{128}}) {
       CAPTURE(method, block_rows);
       be.block_rows = block_rows;
@@ -87,7 +71,9 @@ TEST_CASE("every adapter in single precision equals Reference in double, on ever
 
 TEST_CASE("an orthonormal basis is orthonormal to 1e-5 after every one of 300 steps of AdamW in single precision") {
   using B = backends::Simd<backends::EigenGemm>;
-  test::Bench<float, B, Methods> bench(test::small_config(), method_alone(2), false);
+  test::Bench<float, B, test::EveryMethod> bench(
+      test::small_config(), test::only(test::OnStream<adapters::LoReft<>>{{.rank = 3}, {.positions = ends(2, 2)}}),
+      false);
   const std::vector<train::Batch> data = {test::tiny_batch(bench.model.config, test::detail::ragged, 3)};
   train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{.decay = 0.1}, schedules::Constant{},
                          {.rate = 2e-2});
@@ -97,7 +83,7 @@ TEST_CASE("an orthonormal basis is orthonormal to 1e-5 after every one of 300 st
   for (int step = 0; step < 299; ++step) {
     last = trainer.step(data).loss;
     bench.attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
-      if constexpr (std::same_as<std::remove_cvref_t<decltype(recipe)>, adapters::LoReft<3>>) {
+      if constexpr (std::same_as<std::remove_cvref_t<decltype(recipe)>, adapters::LoReft<>>) {
         worst = std::max(worst, linalg::orthonormality_error(grafted.module.basis()));
       }
     });

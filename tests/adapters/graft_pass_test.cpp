@@ -2,20 +2,18 @@
 // Which rows meet which module is proved by the contract (adapter ids, ragged batches); here are the corners of it.
 #include <graft/adapters/graft_pass.hpp>
 
-#include <graft/adapters/lora.hpp>
-#include <graft/adapters/subspace.hpp>
-
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 
 using namespace graft;
 
 namespace {
-using Low = At<site::linear, adapters::Lora<2>>;
-using ResidualEdits = At<site::residual, adapters::LoReft<2>>;
-using PassBench = test::Bench<double, backends::Reference, Stack<Low, ResidualEdits>>;
-Stack<Low, ResidualEdits> on_prompts() {
-  return {Low{}, ResidualEdits{{}, {.positions = ends(2, 2)}}};
+using Edits = test::OnStream<adapters::LoReft<>>;
+using PassBench = test::Bench<double, backends::Reference, test::EveryMethod>;
+test::EveryMethod on_prompts() {
+  return test::only(test::OnLinear<adapters::Lora<>>{{.rank = 2}},
+                    Edits{{.rank = 2}, {.positions = ends(2, 2), .sites = site::residual}});
 }
 }  // namespace
 
@@ -52,8 +50,8 @@ TEST_CASE("rows of an adapter that the bank does not hold go through none") {
 }
 
 TEST_CASE("an edit of prompt positions changes its rows and those that can look back at them, no earlier ones") {
-  const ResidualEdits last{{}, {.layers = only_layers({0}), .positions = ends(0, 1)}};
-  test::Bench<double, backends::Reference, Stack<ResidualEdits>> bench(test::small_config(), Stack{last}, false);
+  const Edits last{{.rank = 2}, {.layers = only_layers({0}), .positions = ends(0, 1), .sites = site::residual}};
+  PassBench bench(test::small_config(), test::only(last), false);
   bench.disturb(2);
   const auto hidden = [&](Index adapter) {
     bench.forward(test::tiny_batch(bench.model.config, {{9, 5, adapter}}, 3), {}, false);

@@ -3,6 +3,7 @@
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 #include "support/files.hpp"
 
 using namespace graft;
@@ -11,16 +12,13 @@ using test::contains;
 TEST_CASE("LoRA and rsLoRA keep the adapter contract") {
   // a layer of smallest_config(): q and o 7+8, k and v 4+7, gate, up and down 5+7, twice, at rank 2
   const Index trained = 2 * 2 * (2 * (7 + 8) + 2 * (4 + 7) + 3 * (5 + 7));
-  At<site::linear, adapters::Lora<>> plain{{.rank = 2, .alpha = 3}};
-  At<site::linear, adapters::RsLora<>> rank_stable{{.rank = 2, .alpha = 3}};
-  Placement& other = GENERATE(false, true) ? plain.placement : rank_stable.placement;
-  other.sites = site::none;
-  test::adapter_contract(Stack{plain, rank_stable}, {.trained = trained});
+  test::adapter_contract(test::only(test::OnLinear<adapters::Lora<>>{{.rank = 2, .alpha = 3}}), {.trained = trained});
+  test::adapter_contract(test::only(test::OnLinear<adapters::RsLora<>>{{.rank = 2, .alpha = 3}}), {.trained = trained});
 }
 
 TEST_CASE("LoRA's A starts uniform within 1/sqrt(inputs), B at zero, and modules differ") {
-  test::Bench<double, backends::Reference, Stack<At<site::linear, adapters::Lora<>>>> bench(
-      test::small_config(), Stack{At<site::linear, adapters::Lora<>>{{.rank = 3}}}, false);
+  test::Bench<double, backends::Reference, test::EveryMethod> bench(
+      test::small_config(), test::only(test::OnLinear<adapters::Lora<>>{{.rank = 3}}), false);
   double first = 0;
   bench.attached.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
     CAPTURE(name);

@@ -5,6 +5,7 @@
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 #include "support/files.hpp"
 
 using namespace graft;
@@ -12,7 +13,8 @@ using test::contains;
 using test::rows_of;
 
 namespace {
-using Site = At<site::linear, adapters::Pmss<>>;
+using Apart = test::OnLinear<adapters::Pmss<>>;
+using InTwoStages = test::OnLinear<adapters::TwoStagePmss<>>;
 
 Tensor<double> example_weight() {  // methods.md D.6
   return rows_of<double>({{4, 1, 0, 2}, {1, 3, 5, 0}, {0, 2, 1, 1}, {2, 0, 1, 6}, {1, 1, 0, 0}});
@@ -24,20 +26,14 @@ adapters::Pmss<>::Module<double> example_module(const adapters::Pmss<>& recipe) 
 }  // namespace
 
 TEST_CASE("PMSS keeps the adapter contract, with square and rectangular cores, selected apart and in two stages") {
-  Site apart;
-  At<site::linear, adapters::TwoStagePmss<>> two_stages;
-  two_stages.placement.sites = site::none;
-  apart.adapter = {.rank = 3};
-  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 3 * 3});
-  apart.adapter = {.columns = 2, .rows = 4, .alpha = 3};
-  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 2 * 4});
-  std::swap(apart.placement, two_stages.placement);
-  two_stages.adapter = {.rank = 2};
-  test::adapter_contract(Stack{apart, two_stages}, {.trained = 2 * 7 * 2 * 2});
+  test::adapter_contract(test::only(Apart{{.rank = 3}}), {.trained = 2 * 7 * 3 * 3});
+  test::adapter_contract(test::only(Apart{{.columns = 2, .rows = 4, .alpha = 3}}), {.trained = 2 * 7 * 2 * 4});
+  test::adapter_contract(test::only(InTwoStages{{.rank = 2}}), {.trained = 2 * 7 * 2 * 2});
 }
 
 TEST_CASE("PMSS edits the input of maps that are taller than wide, else the output") {
-  test::Bench<double, backends::Reference, Stack<Site>> bench(test::small_config(), Stack{Site{{.rank = 2}}}, false);
+  test::Bench<double, backends::Reference, test::EveryMethod> bench(test::small_config(),
+                                                                    test::only(Apart{{.rank = 2}}), false);
   Index inputs = 0;
   bench.attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     if constexpr (requires { grafted.module.side(); }) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What pyreft computes in double: logits, loss and gradients of its interventions, and text generated under one of them.
-#include <algorithm>  // max_element
+#include <algorithm>  // find, max_element
 
-#include <graft/adapters/subspace.hpp>
 #include <graft/io/json.hpp>
 
+#include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 #include "support/files.hpp"
 #include "support/golden_model.hpp"
 
@@ -13,24 +14,14 @@ using namespace graft;
 
 namespace {
 
-using GoldenModel = models::Llama<Uniform<double>, backends::Reference>;
-template <class A>
-using OnStreams = At<site::stream, A>;
-using GoldenFamily = Stack<OnStreams<adapters::LoReft<4>>, OnStreams<adapters::NoReft<4>>,
-                           OnStreams<adapters::DiReft<4>>, OnStreams<adapters::DiReftOrthonormal<4>>,
-                           OnStreams<adapters::ConsReft<4>>, OnStreams<adapters::LobiReft<4>>>;
-using AttachedType = Attached<double, GoldenFamily>;
+using GoldenBench = test::Bench<double, backends::Reference, test::EveryMethod>;
+using GoldenModel = GoldenBench::Model;
+using AttachedType = GoldenBench::AttachedType;
 const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft", "consreft", "lobireft"};
 
-GoldenFamily family_alone(const std::string& kind, const Placement& placement) {
-  GoldenFamily family;
-  std::size_t i = 0;
-  std::apply(
-      [&](auto&... at) {
-        ((at.placement = placement, at.placement.sites = kinds[i++] == kind ? placement.sites : site::none), ...);
-      },
-      family.parts);
-  return family;
+auto golden_stack(const std::string& kind, const Placement& placement) {
+  const auto member = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
+  return GoldenBench::whole(test::only_number(test::method_count - kinds.size() + member, 4, placement), false);
 }
 
 /// One golden case: its placement, its prompts, its tensors.
@@ -98,7 +89,7 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
   for (const std::string& name : names) {
     INFO(name);
     const Case golden(name);
-    auto attached = attach(be, model, family_alone(golden.kind, golden.placement), 1);
+    auto attached = attach(be, model, golden_stack(golden.kind, golden.placement), 1);
     golden.fill(attached);
     const train::Batch batch = test::golden_batch(io, golden.prompts);
     auto* member = &attached;
@@ -129,7 +120,7 @@ TEST_CASE("generation under LoReFT writes pyreft's tokens, with a key store and 
   const backends::Reference be;
   GoldenModel model = GoldenModel::load(models::open_checkpoint(test::golden("models/llama-gqa")));
   const Case golden("loreft-tied");
-  auto attached = attach(be, model, family_alone("loreft", golden.placement), 1);
+  auto attached = attach(be, model, golden_stack("loreft", golden.placement), 1);
   golden.fill(attached);
   auto* member = &attached;
   models::LlamaRun<GoldenModel, AttachedType> run;

@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <graft/adapters/stack.hpp>
+
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
-#include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 
 using namespace graft;
-
-namespace {
-using Low = At<site::linear, adapters::Lora<2>>;
-using Skeletons = At<site::linear, adapters::Pmss<2>>;
-using Edits = At<site::residual | site::attention | site::feed_forward, adapters::LoReft<2>>;
-const Placement prompts{.positions = ends(2, 2)};
-}  // namespace
 
 TEST_CASE("LoRA, PMSS and LoReFT on the same sites keep the adapter contract together") {
   const Index lora = 2 * 2 * (2 * (7 + 8) + 2 * (4 + 7) + 3 * (5 + 7));
   const Index pmss = 2 * 7 * 2 * 2;
   const Index reft = 2 * 3 * (2 * 7 * 2 + 2);
-  test::adapter_contract(Stack{Low{}, Skeletons{}, Edits{{}, prompts}}, {.trained = lora + pmss + reft});
+  const Placement prompts{.positions = ends(2, 2), .sites = site::residual | site::attention | site::feed_forward};
+  test::adapter_contract(
+      test::only(test::OnLinear<adapters::Lora<>>{{.rank = 2}}, test::OnLinear<adapters::Pmss<>>{{.rank = 2}},
+                 test::OnStream<adapters::LoReft<>>{{.rank = 2}, prompts}),
+      {.trained = lora + pmss + reft});
 }
 
 TEST_CASE("adapters on one linear map act alike in any order") {
-  using First = test::Bench<double, backends::Reference, Stack<Low, Skeletons>>;
-  using Second = test::Bench<double, backends::Reference, Stack<Skeletons, Low>>;
-  First first(test::small_config(), {}, false);
-  Second second(test::small_config(), {}, false);
+  using Low = At<site::linear, adapters::Lora<2>>;
+  using Skeletons = At<site::linear, adapters::Pmss<2>>;
+  using BenchType = test::Bench<double, backends::Reference, Stack<Low, Skeletons, Low>>;
+  const Placement nowhere{.sites = site::none};
+  BenchType first(test::small_config(), {Low{}, Skeletons{}, Low{{}, nowhere}}, false);
+  BenchType second(test::small_config(), {Low{{}, nowhere}, Skeletons{}, Low{}}, false);
   std::vector<std::pair<std::string, View<double>>> values;
   first.disturb(2);
   first.attached.for_each_parameter(

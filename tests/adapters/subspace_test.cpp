@@ -4,34 +4,12 @@
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
+#include "support/every_method.hpp"
 #include "support/files.hpp"
 
 using namespace graft;
 using test::contains;
 using test::rows_of;
-
-namespace {
-template <class A>
-using OnStreams = At<site::stream, A>;
-
-/// The whole family in one type, so that the engine is compiled once; a case switches one member on.
-using Family =
-    Stack<OnStreams<adapters::LoReft<>>, OnStreams<adapters::NoReft<>>, OnStreams<adapters::DiReft<>>,
-          OnStreams<adapters::DiReftOrthonormal<>>, OnStreams<adapters::ConsReft<>>, OnStreams<adapters::LobiReft<>>>;
-
-Family only(std::size_t member, Index rank, const Placement& placement) {
-  Family family;
-  std::size_t i = 0;
-  std::apply(
-      [&](auto&... at) {
-        ((at.adapter.rank = rank, at.placement = placement,
-          at.placement.sites = i++ == member ? placement.sites : site::none),
-         ...);
-      },
-      family.parts);
-  return family;
-}
-}  // namespace
 
 TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, untied and at all positions") {
   const Index d = 7;
@@ -39,10 +17,13 @@ TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, unt
   const Index affine = 2 * d * r + r;
   const Index constant = d * r + r;
   const Index counts[] = {affine, affine, affine, affine, constant, constant};
+  const auto only = [&](std::size_t member, const Placement& placement) {
+    return test::only_number(test::method_count - 6 + member, r, placement);
+  };
   for (std::size_t member = 0; member < 6; ++member) {
     CAPTURE(member);
     const bool identity = member != 4;  // R'(b - R h) has no start that does nothing
-    test::adapter_contract(only(member, r, {.positions = ends(2, 2), .sites = site::residual}),
+    test::adapter_contract(only(member, {.positions = ends(2, 2), .sites = site::residual}),
                            {.starts_as_identity = identity, .trained = 2 * counts[member]});
   }
   const auto untied = [&](bool is_affine) {  // two units: on three streams and on keys and values (width 4), and once
@@ -50,8 +31,8 @@ TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, unt
     return 2 * (2 * (3 * unit(d) + 2 * unit(4)) + unit(d));
   };
   for (const std::size_t member : {std::size_t{0}, std::size_t{5}}) {
-    test::adapter_contract(only(member, r, {.positions = ends(1, 2), .tied = false}), {.trained = untied(member == 0)});
-    test::adapter_contract(only(member, r, {.sites = site::attention | site::feed_forward}),
+    test::adapter_contract(only(member, {.positions = ends(1, 2), .tied = false}), {.trained = untied(member == 0)});
+    test::adapter_contract(only(member, {.sites = site::attention | site::feed_forward}),
                            {.trained = 2 * 2 * counts[member]});
   }
 }

@@ -20,7 +20,6 @@ namespace {
 using FloatModel = models::Llama<Uniform<float>, backends::Reference>;
 using Mixture = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
                       At<site::stream, adapters::LoReft<>>, At<site::norms, adapters::Full>>;
-const backends::Reference be;
 
 struct Base {
   models::Checkpoint checkpoint = models::open_checkpoint(test::golden("models/llama-gqa"));
@@ -28,7 +27,7 @@ struct Base {
   FloatModel model = FloatModel::load(checkpoint);
 
   [[nodiscard]] auto load(const std::string& folder) {
-    return models::load_adapter<Mixture>(be, model, fingerprint, models::open_adapter(folder, 3));
+    return models::load_adapter<Mixture>(test::reference, model, fingerprint, models::open_adapter(folder, 3));
   }
 };
 
@@ -44,14 +43,15 @@ auto mixture(Base& base, std::uint64_t seed) {
   reft.adapter = {.rank = 2};
   reft.placement = {.layers = only_layers({1}), .positions = ends(2, 3), .tied = false, .sites = site::residual};
   norms.placement = {.layers = only_layers({2}), .sites = site::attention_norm};
-  auto attached = attach(be, base.model, stack, seed, [](const auto& b, auto& model, auto& grafted, Random random) {
-    if constexpr (requires { grafted.recipe.alpha; }) {
-      if (grafted.place.name == "model.layers.2.mlp.up_proj") {
-        grafted.recipe.rank = 5;
-      }
-    }
-    FreshModules{}(b, model, grafted, random);
-  });
+  auto attached =
+      attach(test::reference, base.model, stack, seed, [](const auto& b, auto& model, auto& grafted, Random random) {
+        if constexpr (requires { grafted.recipe.alpha; }) {
+          if (grafted.place.name == "model.layers.2.mlp.up_proj") {
+            grafted.recipe.rank = 5;
+          }
+        }
+        FreshModules{}(b, model, grafted, random);
+      });
   attached.for_each_parameter([&](const std::string& name, Parameter<float>& parameter) {
     if (!name.ends_with(".R")) {
       test::fill_normal(parameter.value, seed++);
@@ -81,7 +81,7 @@ TEST_CASE("a stack comes back from its folder bit for bit: numbers, skeletons, r
   saved.for_each_parameter([&](const std::string& name, Parameter<float>& parameter) {
     names.push_back(name);
     values.emplace_back(parameter.value.rows, parameter.value.cols);
-    be.copy(parameter.value, values.back().view());
+    test::reference.copy(parameter.value, values.back().view());
   });
   std::size_t i = 0;
   loaded.for_each_parameter([&](const std::string& name, Parameter<float>& parameter) {
@@ -121,7 +121,7 @@ TEST_CASE("a loaded basis is the start of more training: a step leaves it orthon
       parameter.value(0, 0) += 0.1f;
     }
   });
-  loaded.after_step(be);
+  loaded.after_step(test::reference);
   double off = 0;
   for (Index i = 0; i < 2; ++i) {
     for (Index k = 0; k < 2; ++k) {
@@ -141,7 +141,7 @@ TEST_CASE("the peft_type is none of PEFT's, and says whether there is one adapte
   auto saved = mixture(base, 13);
   models::save_adapter(folder.path("stack"), saved, base.fingerprint, "");
   CHECK(test::adapter_config(folder.path("stack"))["peft_type"] == "GRAFT_STACK");
-  auto lora = attach(be, base.model, Stack{At<site::query, adapters::Lora<>>{}}, 1);
+  auto lora = attach(test::reference, base.model, Stack{At<site::query, adapters::Lora<>>{}}, 1);
   models::save_adapter(folder.path("lora"), lora, base.fingerprint, "");
   CHECK(test::adapter_config(folder.path("lora"))["peft_type"] == "GRAFT_LORA");
 }

@@ -15,7 +15,7 @@ using test::contains;
 
 namespace {
 using B = backends::Reference;
-using Model = models::Llama<Uniform<double>, B>;
+using TinyModel = models::Llama<Uniform<double>, B>;
 using Low = At<site::query | site::down, adapters::Lora<2>>;
 using Edits = At<site::residual, adapters::LoReft<2>>;
 
@@ -27,7 +27,7 @@ std::vector<std::string> names(auto& attached) {
 }  // namespace
 
 TEST_CASE("modules stand at every site of every layer, in order, under the names of the checkpoint") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   auto attached = attach(B{}, model, Stack{Low{}, Edits{}}, 1);
   CHECK(names(attached) ==
         std::vector<std::string>{
@@ -40,7 +40,7 @@ TEST_CASE("modules stand at every site of every layer, in order, under the names
 }
 
 TEST_CASE("an untied placement has a module for the prefix and one for the suffix") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   const Placement untied{.layers = only_layers({1}), .positions = ends(1, 1), .tied = false};
   auto attached = attach(B{}, model, Stack{Edits{{}, untied}}, 1);
   CHECK(names(attached) ==
@@ -50,7 +50,7 @@ TEST_CASE("an untied placement has a module for the prefix and one for the suffi
 }
 
 TEST_CASE("a placement narrows layers, sites and modules") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   const auto count = [&](const Placement& placement) {
     auto attached = attach<Stack<Low>>(B{}, model, placement, 1);
     return names(attached).size() / 2;
@@ -62,7 +62,7 @@ TEST_CASE("a placement narrows layers, sites and modules") {
 }
 
 TEST_CASE("starts are functions of the seed, and differ from part to part and from module to module") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   const Stack twice{Low{}, At<site::query, adapters::Lora<3>>{}};
   const auto firsts = [&](std::uint64_t seed) {
     auto attached = attach(B{}, model, twice, seed);
@@ -86,7 +86,7 @@ TEST_CASE("starts are functions of the seed, and differ from part to part and fr
 }
 
 TEST_CASE("a layer that does not exist, and a placement that names nothing, are refused") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   const auto refusal = [&](const Placement& placement) {
     return test::error_of([&] { (void)attach<Stack<Low>>(B{}, model, placement, 1); });
   };
@@ -97,7 +97,7 @@ TEST_CASE("a layer that does not exist, and a placement that names nothing, are 
 }
 
 TEST_CASE("a weight that is trained itself takes no skeletons, but it may carry LoRA") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   using Everything = At<site::linear, adapters::Full>;
   const Error error =
       test::error_of([&] { (void)attach(B{}, model, Stack{Everything{}, At<site::down, adapters::Pmss<2>>{}}, 1); });
@@ -110,7 +110,7 @@ TEST_CASE("a weight that is trained itself takes no skeletons, but it may carry 
 }
 
 TEST_CASE("an error in one module's making reaches the caller with the module's name") {
-  Model model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, B>(test::smallest_config(), 1);
   const Stack bad{At<site::query | site::key, adapters::Lora<>>{{.rank = -1}}};
   const Error error = test::error_of([&] { (void)attach(B{}, model, bad, 1); });
   CHECK(error.id() == "adapter.601");

@@ -14,13 +14,12 @@ namespace {
 
 using Skeletons = Stack<At<site::linear, adapters::Pmss<>>>;
 using LoReftStack = Stack<At<site::residual, adapters::LoReft<>>>;
-const backends::Reference reference;
 
 /// Attaches the stack, saves it, lets `change` break the folder, and gives the error of loading it.
 template <class StackType, class Change>
 Error broken(const StackType& stack, const Change& change) {
   test::GoldenBase base("llama-gqa");
-  auto attached = attach(reference, base.model, stack, 7);
+  auto attached = attach(test::reference, base.model, stack, 7);
   const test::TempFolder folder;
   models::save_adapter(folder.path("whole"), attached, base.fingerprint, "tiny");
   test::AdapterDraft draft(folder.path("whole"));
@@ -56,7 +55,8 @@ TEST_CASE("golden skeletons are selected again, index by index, and give the gol
     }
     using Selected = Stack<At<site::linear, decltype(recipe)>>;
     test::GoldenBase base("llama-gqa");
-    auto attached = attach(reference, base.model, Selected{At<site::linear, decltype(recipe)>{recipe, placement}}, 1);
+    auto attached =
+        attach(test::reference, base.model, Selected{At<site::linear, decltype(recipe)>{recipe, placement}}, 1);
     CHECK(parameter_count(attached) == facts["trainable"].get<Index>());
     for (auto& grafted : std::get<0>(attached.parts).modules) {
       INFO(grafted.place.name);
@@ -136,7 +136,7 @@ TEST_CASE("every missing, left over, misplaced or broken piece of our own folder
 
 TEST_CASE("an adapter of other base weights is refused with both named, unless that is meant") {
   test::GoldenBase base("llama-gqa");
-  auto attached = attach(reference, base.model, loreft, 7);
+  auto attached = attach(test::reference, base.model, loreft, 7);
   const test::TempFolder folder;
   models::Fingerprint other = base.fingerprint;
   other.hash = "0123456789abcdef";
@@ -146,7 +146,7 @@ TEST_CASE("an adapter of other base weights is refused with both named, unless t
   CHECK(test::says(error, "another-tiny"));
   CHECK(test::says(error, "0123456789abcdef"));
   CHECK(test::says(error, base.fingerprint.hash));
-  auto meant = models::load_adapter<LoReftStack>(reference, base.model, base.fingerprint,
+  auto meant = models::load_adapter<LoReftStack>(test::reference, base.model, base.fingerprint,
                                                  models::open_adapter(folder.path("a")), {.any_base = true});
   CHECK(parameter_count(meant) == parameter_count(attached));
 }

@@ -14,6 +14,7 @@
 namespace graft::test {
 
 using GoldenLlama = models::Llama<Uniform<double>, backends::Reference>;
+inline constexpr backends::Reference reference;
 
 /// A golden model with its checkpoint.
 struct GoldenBase {
@@ -28,7 +29,7 @@ struct GoldenBase {
 
   template <class StackType>
   [[nodiscard]] auto load(const std::string& folder) {
-    return models::load_adapter<StackType>(backends::Reference{}, model, fingerprint,
+    return models::load_adapter<StackType>(reference, model, fingerprint,
                                            models::open_adapter(folder, model.layer_count()));
   }
 };

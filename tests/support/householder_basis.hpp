@@ -10,7 +10,6 @@
 #include <vector>
 
 #include <graft/adapters/policies/basis.hpp>
-#include <graft/linalg/orthonormal.hpp>
 
 namespace graft::test {
 
@@ -23,18 +22,14 @@ struct Householder {
     Tensor<T> gradient;               // (r,d) dL/dR
     std::vector<Tensor<T>> products;  // (d,r) H_i ... H_r E, from i = 0 on; the last is E
 
-    [[nodiscard]] Parameter<T> start(Index rank, Index d, Random random) {
+    /// The first rows of the identity; what follows pyreft adopts its base.
+    [[nodiscard]] Parameter<T> start(Index rank, Index d, Random) {
       Parameter<T> trained(d, rank, false);
-      Tensor<real_type<T>> rows(d, d);
-      linalg::random_orthonormal_rows(
-          rows.view(), [&, i = std::uint64_t{0}]() mutable { return static_cast<real_type<T>>(random.normal(i++)); });
-      Tensor<T> given(d, d);
+      Tensor<T> identity(d, d);
       for (Index i = 0; i < d; ++i) {
-        for (Index j = 0; j < d; ++j) {
-          given(i, j) = T(rows(i, j));
-        }
+        identity(i, i) = 1;
       }
-      rebase(given.view(), trained);
+      rebase(identity.view(), trained);
       return trained;
     }
     /// `rows`(d,d): R, and below it the rows that complete it: the transpose of pyreft's base.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// as_eigen: a View seen by Eigen, without a copy. The only door to Eigen in this folder.
+// as_eigen: a View seen by Eigen, without a copy. Eigen's decompositions enter where they are used.
 #pragma once
 
 #include <type_traits>
 
 #include <Eigen/Core>
-#include <Eigen/QR>   // HouseholderQR
-#include <Eigen/SVD>  // BDCSVD
 
 #include <graft/core/scalar.hpp>
 #include <graft/core/view.hpp>

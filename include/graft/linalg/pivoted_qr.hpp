@@ -47,7 +47,7 @@ namespace detail {
 }
 
 /// Greedy selection among the rows of `items`, which on the way are replaced by what is left of them.
-/// A template for a reason of its own: who never selects does not compile Eigen's decompositions.
+/// A template for a reason of its own: who never selects does not compile Eigen's products.
 template <std::same_as<double> Number>
 class GreedySelection {
  public:
@@ -144,14 +144,20 @@ class GreedySelection {
     }
   }
 
-  /// items -= (items Q) Q^T, where the columns of Q span the pivots chosen since the last start.
+  /// items -= (items Q^T) Q, where the rows of Q span the pivots chosen since the last start: Gram-Schmidt, twice.
   void deflate() {
     const std::vector<std::int32_t> recent(pivots_.order.end() - chosen_, pivots_.order.end());
-    const Eigen::MatrixX<Number> spanning = items_(recent, Eigen::all).transpose();
-    const Eigen::MatrixX<Number> q = Eigen::HouseholderQR<Eigen::MatrixX<Number>>(spanning).householderQ() *
-                                     Eigen::MatrixX<Number>::Identity(items_.cols(), chosen_);
-    const Eigen::MatrixX<Number> explained = items_ * q;
-    items_.noalias() -= explained * q.transpose();
+    EigenMatrix<Number> q = items_(recent, Eigen::all);
+    for (Index i = 0; i < chosen_; ++i) {
+      for (int twice = 0; twice < 2; ++twice) {
+        for (Index j = 0; j < i; ++j) {
+          q.row(i) -= q.row(i).dot(q.row(j)) * q.row(j);
+        }
+        q.row(i).normalize();
+      }
+    }
+    const EigenMatrix<Number> explained = items_ * q.transpose();
+    items_.noalias() -= explained * q;
     measure();
   }
 

@@ -9,6 +9,8 @@
 #include <algorithm>  // min, copy_n
 #include <vector>
 
+#include <Eigen/SVD>  // BDCSVD
+
 #include <graft/base/require.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>

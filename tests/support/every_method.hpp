@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// EveryMethod: all published adapters in one stack, so that a test program compiles one model run for all of them; a case
+// switches on what it is about.
+#pragma once
+
+#include <cstddef>  // size_t
+#include <tuple>
+
+#include <graft/adapters/lora.hpp>
+#include <graft/adapters/pmss.hpp>
+#include <graft/adapters/stack.hpp>
+#include <graft/adapters/subspace.hpp>
+
+namespace graft::test {
+
+template <class A>
+using OnLinear = At<site::linear, A>;
+template <class A>
+using OnStream = At<site::stream, A>;
+
+using EveryMethod =
+    Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
+          OnLinear<adapters::TwoStagePmss<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
+          OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
+          OnStream<adapters::LobiReft<>>>;
+constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
+
+/// The chosen parts as they are given, no others.
+template <class... Ats>
+[[nodiscard]] EveryMethod only(const Ats&... chosen) {
+  EveryMethod stack;
+  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
+  ((std::get<Ats>(stack.parts) = chosen), ...);
+  return stack;
+}
+
+/// The part of that number at a rank and a placement.
+[[nodiscard]] inline EveryMethod only_number(std::size_t method, Index rank, const Placement& placement) {
+  EveryMethod stack = only();
+  std::size_t i = 0;
+  const auto choose = [&](auto& at) {
+    if (i++ == method) {
+      at.adapter.rank = rank;
+      at.placement = placement;
+    }
+  };
+  std::apply([&](auto&... at) { (choose(at), ...); }, stack.parts);
+  return stack;
+}
+
+}  // namespace graft::test
