@@ -17,7 +17,8 @@ target_compile_options(graft_dev INTERFACE -Wall -Wextra -Wconversion -Wshadow -
 # GCC 12 takes "text" + std::string for an overlapping copy at -O2, inside libstdc++ itself.
 target_compile_options(graft_dev INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(GRAFT_SANITIZE)
-  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # -g1 suffices for the lines in a report; with -g, GCC spends most of its time following variables.
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   target_compile_options(graft_dev INTERFACE ${sanitizers})
   # GCC's flow analysis sees through the sanitizers' code and reports libstdc++'s std::function (GCC bug 105562).
   target_compile_options(graft_dev INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)

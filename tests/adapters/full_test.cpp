@@ -11,13 +11,9 @@ using Everything = Stack<At<site::everything & ~site::stream, adapters::Full>>;
 using BenchType = test::Bench<test::Complex, backends::Reference, Everything>;
 }  // namespace
 
-TEST_CASE("every number of the model has the gradient of the complex step") {
-  for (const Index block_rows : {Index{5}, Index{128}}) {
-    BenchType bench(test::smallest_config(), Everything{}, false, backends::Reference{.block_rows = block_rows});
-    test::detail::check_every_entry(bench, test::tiny_batch(bench.model.config, {{2, 2}, {1, 1}, {5, 4}}, 3));
-    BenchType larger(test::small_config(), Everything{}, false, backends::Reference{.block_rows = block_rows});
-    test::detail::check_directions(larger, test::tiny_batch(larger.model.config, test::detail::ragged, 3), 16);
-  }
+TEST_CASE(
+    "full finetuning keeps the adapter contract: every number of the model has the gradient of the complex step") {
+  test::adapter_contract(Everything{}, {.trained = models::parameter_count(test::smallest_config())});
 }
 
 TEST_CASE("full finetuning trains as many numbers as the model has, tied head or not") {

@@ -356,7 +356,9 @@ void check_merged_equals_attached(const Stack<Ats...>& stack) {
   bool weights_only = true;
   bool merges = true;
   bench.attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
-    if constexpr (weight_adapter<std::remove_cvref_t<decltype(recipe)>>) {
+    using A = std::remove_cvref_t<decltype(recipe)>;
+    if constexpr (std::same_as<A, adapters::Full>) {  // is the weight already
+    } else if constexpr (weight_adapter<A>) {
       auto& block = merged.model.blocks[static_cast<std::size_t>(grafted.place.layer)];
       merges = merges && detail::merge_dense(grafted.module, block.linear(grafted.place.where).weight.writable());
     } else {

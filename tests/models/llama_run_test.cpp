@@ -10,6 +10,7 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/golden_model.hpp"
+#include "support/tiny_llama.hpp"
 
 using namespace graft;
 
@@ -179,4 +180,32 @@ TEST_CASE("logits and losses are computed in chunks of the rows that forward was
   Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
   run.logits(be, model, rows, logits.view());  // 62 rows, 5 at a time
   CHECK(test::relative_error(logits.view(), test::golden_tensor(io, "logits").view()) < 1e-11);
+}
+
+TEST_CASE("nothing is kept below the lowest module, and logits exist for one chunk of labelled rows at a time") {
+  using Model = models::Llama<Uniform<double>, backends::Reference>;
+  const backends::Reference be;
+  models::LlamaConfig config = test::small_config();
+  config.vocab = 5000;
+  Model model = test::tiny_llama<Uniform<double>, backends::Reference>(config, 1);
+  const auto bytes = [&](Index layer, Index tokens, std::string_view name) {
+    auto attached = attach<Everything>(be, model, {.layers = only_layers({layer}), .sites = site::down}, 1);
+    auto* const member = &attached;
+    Ragged batch;
+    batch.push(tokens, 1);
+    models::LlamaRun<Model, decltype(attached)> run;
+    run.measure(be, model, std::span(&member, 1), batch, tokens, true);
+    std::size_t found = 0;
+    for (const ArenaEntry& entry : run.arena().entries()) {
+      found += entry.name == name ? entry.bytes : 0;
+    }
+    return found;
+  };
+  for (const Index layer : {Index{0}, Index{1}, Index{2}}) {
+    CHECK(bytes(layer, 1024, "kept: block input") ==
+          static_cast<std::size_t>((3 - layer) * 1024 * 13) * sizeof(double));
+  }
+  for (const Index tokens : {Index{1024}, Index{4096}}) {
+    CHECK(bytes(2, tokens, "head: logits of a chunk") == std::size_t{256} * 5000 * sizeof(double));
+  }
 }

@@ -13,6 +13,14 @@ else()
   list(APPEND configure -DCMAKE_PREFIX_PATH=${work}/prefix)
 endif()
 
+if(way STREQUAL "installed")  # one_line.py runs it beside its own
+  file(READ ${source}/README.md readme)
+  string(REGEX MATCH "\n```cpp\n(.*)" program "${readme}")
+  string(REGEX REPLACE "\n```\n.*" "\n" program "${CMAKE_MATCH_1}")
+  file(WRITE ${work}/readme.cpp "${program}")
+  list(APPEND configure -DREADME_PROGRAM=${work}/readme.cpp)
+endif()
+
 if(way STREQUAL "missing")
   execute_process(COMMAND ${configure} -DGRAFT_COMPONENTS=absent RESULT_VARIABLE code
     OUTPUT_VARIABLE output ERROR_VARIABLE output)

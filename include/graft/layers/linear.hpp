@@ -28,8 +28,8 @@ struct LinearScratch {
 };
 
 /// A frozen linear map of N outputs and M inputs. A graft (adapter.hpp) sees x, edits a copy of x, sees the product before
-/// the bias, and adds to y; each of these reads what no other writes, so grafts compose in any order. A call is a whole
-/// block of products: seven inlined copies of it and of every adapter would only cost compile time.
+/// the bias, and adds to y. Nobody reads what a neighbour adds, so grafts compose in any order; only the product is that of
+/// the edited x (decisions/0004). A call is a whole block of products: seven inlined copies would only cost compile time.
 template <precision P, class B>
 struct Linear {
   using S = typename P::Stored;
