@@ -25,10 +25,10 @@ TEST_CASE("LoRA, PMSS and LoReFT on the same sites keep the adapter contract tog
 TEST_CASE("adapters on one linear map act alike in any order") {
   using Low = At<site::linear, adapters::Lora<2>>;
   using Skeletons = At<site::linear, adapters::Pmss<2>>;
-  using BenchType = test::Bench<double, backends::Reference, Stack<Low, Skeletons, Low>>;
+  using MixedBench = test::Bench<double, backends::Reference, Stack<Low, Skeletons, Low>>;
   const Placement nowhere{.sites = site::none};
-  BenchType first(test::small_config(), {Low{}, Skeletons{}, Low{{}, nowhere}}, false);
-  BenchType second(test::small_config(), {Low{{}, nowhere}, Skeletons{}, Low{}}, false);
+  MixedBench first(test::small_config(), {Low{}, Skeletons{}, Low{{}, nowhere}}, false);
+  MixedBench second(test::small_config(), {Low{{}, nowhere}, Skeletons{}, Low{}}, false);
   std::vector<std::pair<std::string, View<double>>> values;
   first.disturb(2);
   first.attached.for_each_parameter(
