@@ -59,12 +59,9 @@ struct ChosenSchedule {
 
   [[nodiscard]] double factor(Index step, Index total) const {
     switch (shape) {
-      case RateShape::constant:
-        return schedules::WarmUp{warmup, schedules::Constant{}}.factor(step, total);
-      case RateShape::linear:
-        return schedules::WarmUp{warmup, schedules::Linear{}}.factor(step, total);
-      default:
-        return schedules::WarmUp{warmup, schedules::Cosine{lowest}}.factor(step, total);
+      case RateShape::constant: return schedules::WarmUp{warmup, schedules::Constant{}}.factor(step, total);
+      case RateShape::linear: return schedules::WarmUp{warmup, schedules::Linear{}}.factor(step, total);
+      default: return schedules::WarmUp{warmup, schedules::Cosine{lowest}}.factor(step, total);
     }
   }
 };

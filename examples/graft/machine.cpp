@@ -28,12 +28,9 @@ std::string processor_name() {
 
 std::string instruction_set() {
   switch (backends::best_isa()) {
-    case backends::Isa::avx512:
-      return "AVX-512";
-    case backends::Isa::avx2:
-      return "AVX2";
-    default:
-      return "baseline";
+    case backends::Isa::avx512: return "AVX-512";
+    case backends::Isa::avx2: return "AVX2";
+    default: return "baseline";
   }
 }
 

@@ -13,7 +13,8 @@ TEST_CASE("scalars are floating-point numbers and complex numbers over them") {
   STATIC_REQUIRE((scalar<float> && scalar<double> && scalar<std::complex<float>> && scalar<Complex>));
   STATIC_REQUIRE_FALSE((scalar<int> || scalar<bool> || scalar<bf16> || scalar<std::complex<int>>));
   STATIC_REQUIRE_FALSE((scalar<float*> || scalar<std::string>));
-  STATIC_REQUIRE_FALSE((scalar<const float> || scalar<const Complex>));  // so that no output can be a view that only reads
+  STATIC_REQUIRE_FALSE(
+      (scalar<const float> || scalar<const Complex>));  // so that no output can be a view that only reads
 }
 
 TEST_CASE("memory may hold bf16 too, and no integer") {

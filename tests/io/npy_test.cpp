@@ -165,7 +165,8 @@ TEST_CASE("load_npy reads what xtensor dumps, for every type and for a vector", 
   CHECK(same(interop::as_xtensor(io::load_npy<double>(path).view()), many));
   const xt::xtensor<std::int64_t, 1> ids = {3, -1, 1LL << 40};
   xt::dump_npy(path, ids);
-  CHECK(same(interop::as_xtensor(io::load_npy<std::int64_t>(path).view()), xt::xtensor<std::int64_t, 2>{{3, -1, 1LL << 40}}));
+  CHECK(same(interop::as_xtensor(io::load_npy<std::int64_t>(path).view()),
+             xt::xtensor<std::int64_t, 2>{{3, -1, 1LL << 40}}));
   std::filesystem::remove(path);
 }
 

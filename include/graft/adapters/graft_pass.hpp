@@ -38,10 +38,9 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         using A = std::remove_cvref_t<decltype(part.adapter)>;
         if constexpr (representation_adapter<A>) {
           for (const Part p : {Part::both, Part::prefix, Part::suffix}) {
-            caches.rows[static_cast<int>(p)] = part.modules.empty()
-                                                   ? EditRows{}
-                                                   : edit_rows(batch, part.placement.positions, p,
-                                                               static_cast<Index>(k) + 1, block_rows);
+            caches.rows[static_cast<int>(p)] = part.modules.empty() ? EditRows{}
+                                                                    : edit_rows(batch, part.placement.positions, p,
+                                                                                static_cast<Index>(k) + 1, block_rows);
           }
         }
       });
@@ -75,12 +74,26 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
    public:
     Site(GraftPass& pass, Index layer, Sites one) : pass_(&pass), layer_(layer), one_(one) {}
 
-    [[nodiscard]] bool needs_input() const { return any([](const auto& m) requires requires { m.needs_input(); } { return m.needs_input(); }); }
-    [[nodiscard]] bool needs_output_gradient() const {
-      return any([](const auto& m) requires requires { m.needs_output_gradient(); } { return m.needs_output_gradient(); });
+    [[nodiscard]] bool needs_input() const {
+      return any([](const auto& m)
+                   requires requires { m.needs_input(); }
+                 { return m.needs_input(); });
     }
-    [[nodiscard]] bool edits_input() const { return any([](const auto& m) requires requires { m.edits_input(); } { return m.edits_input(); }); }
-    [[nodiscard]] bool edits_output() const { return any([](const auto& m) requires requires { m.edits_output(); } { return m.edits_output(); }); }
+    [[nodiscard]] bool needs_output_gradient() const {
+      return any([](const auto& m)
+                   requires requires { m.needs_output_gradient(); }
+                 { return m.needs_output_gradient(); });
+    }
+    [[nodiscard]] bool edits_input() const {
+      return any([](const auto& m)
+                   requires requires { m.edits_input(); }
+                 { return m.edits_input(); });
+    }
+    [[nodiscard]] bool edits_output() const {
+      return any([](const auto& m)
+                   requires requires { m.edits_output(); }
+                 { return m.edits_output(); });
+    }
 
     template <class B, class W>
     [[gnu::noinline]] void prepare(const B& be, const W& weight) const {
@@ -96,49 +109,65 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     template <class B>
     [[gnu::noinline]] void read(const B& be, Block b, In<T> x) const {
       phase(b, x, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.read(be, c, p, v); }) m.read(be, c, p, v);
+        if constexpr (requires { m.read(be, c, p, v); }) {
+          m.read(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void edit_input(const B& be, Block b, View<T> x) const {
       phase(b, x, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.edit_input(be, c, p, v); }) m.edit_input(be, c, p, v);
+        if constexpr (requires { m.edit_input(be, c, p, v); }) {
+          m.edit_input(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void read_output(const B& be, Block b, In<T> y) const {
       phase(b, y, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.read_output(be, c, p, v); }) m.read_output(be, c, p, v);
+        if constexpr (requires { m.read_output(be, c, p, v); }) {
+          m.read_output(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void add(const B& be, Block b, View<T> y) const {
       phase(b, y, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.add(be, c, p, v); }) m.add(be, c, p, v);
+        if constexpr (requires { m.add(be, c, p, v); }) {
+          m.add(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void add_vjp(const B& be, Block b, In<T> dy) const {
       phase(b, dy, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.add_vjp(be, c, p, v); }) m.add_vjp(be, c, p, v);
+        if constexpr (requires { m.add_vjp(be, c, p, v); }) {
+          m.add_vjp(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void read_output_vjp(const B& be, Block b, View<T> dy) const {
       phase(b, dy, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.read_output_vjp(be, c, p, v); }) m.read_output_vjp(be, c, p, v);
+        if constexpr (requires { m.read_output_vjp(be, c, p, v); }) {
+          m.read_output_vjp(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void edit_input_vjp(const B& be, Block b, View<T> dx) const {
       phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.edit_input_vjp(be, c, p, v); }) m.edit_input_vjp(be, c, p, v);
+        if constexpr (requires { m.edit_input_vjp(be, c, p, v); }) {
+          m.edit_input_vjp(be, c, p, v);
+        }
       });
     }
     template <class B>
     [[gnu::noinline]] void read_vjp(const B& be, Block b, View<T> dx) const {
       phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.read_vjp(be, c, p, v); }) m.read_vjp(be, c, p, v);
+        if constexpr (requires { m.read_vjp(be, c, p, v); }) {
+          m.read_vjp(be, c, p, v);
+        }
       });
     }
 
@@ -173,7 +202,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     template <class B>
     [[gnu::noinline]] void edit(const B& be, Block b, View<T> h) const {
       each([&](Member&, auto& caches, auto& grafted, auto& cache) {
-        edit_with(be, b, h, caches, grafted, [&](auto& m, Block rows, View<T> chosen) { m.edit(be, cache, rows, chosen); });
+        edit_with(be, b, h, caches, grafted,
+                  [&](auto& m, Block rows, View<T> chosen) { m.edit(be, cache, rows, chosen); });
       });
     }
     template <class B>
@@ -236,7 +266,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         }
         const Index first = low - rows.in_batch.begin();
         const Block own{first, high - low, b.lane, 0};
-        const auto list = std::span(rows.in_block).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(own.rows));
+        const auto list =
+            std::span(rows.in_block).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(own.rows));
         const View<T> chosen = pass_->rows_.at(own).middle_cols(0, h.cols);
         be.gather_rows(h, list, chosen);
         apply(grafted.module, own, chosen);
@@ -249,7 +280,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         pass_->each_part(member, [&](auto& part, auto& caches) {
           const RowRange here = part.at(layer_, one_);
           for (Index m = here.begin; m < here.begin + here.rows; ++m) {
-            visit(member, caches, part.modules[static_cast<std::size_t>(m)], caches.caches[static_cast<std::size_t>(m)]);
+            visit(member, caches, part.modules[static_cast<std::size_t>(m)],
+                  caches.caches[static_cast<std::size_t>(m)]);
           }
         });
       }
@@ -260,7 +292,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         pass_->each_part_reversed(member, [&](auto& part, auto& caches) {
           const RowRange here = part.at(layer_, one_);
           for (Index m = here.begin + here.rows - 1; m >= here.begin; --m) {
-            visit(member, caches, part.modules[static_cast<std::size_t>(m)], caches.caches[static_cast<std::size_t>(m)]);
+            visit(member, caches, part.modules[static_cast<std::size_t>(m)],
+                  caches.caches[static_cast<std::size_t>(m)]);
           }
         });
       }
@@ -287,7 +320,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   [[nodiscard]] Layer layer(Index index) { return {this, index}; }
 
   [[nodiscard]] bool any(Index layer, Sites sites) const {
-    return std::any_of(members_.begin(), members_.end(), [&](const Member& m) { return m.attached->any(layer, sites); });
+    return std::any_of(members_.begin(), members_.end(),
+                       [&](const Member& m) { return m.attached->any(layer, sites); });
   }
   /// The furthest reach that any member of the bank asks of a layer.
   [[nodiscard]] std::optional<Reach> reach(Index layer) const {
@@ -320,8 +354,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   template <class Visitor>
   static void each_part_reversed(Member& member, Visitor&& visit) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (visit(std::get<sizeof...(Ats) - 1 - I>(member.attached->parts),
-             std::get<sizeof...(Ats) - 1 - I>(member.caches)),
+      (visit(std::get<sizeof...(Ats) - 1 - I>(member.attached->parts), std::get<sizeof...(Ats) - 1 - I>(member.caches)),
        ...);
     }(std::index_sequence_for<Ats...>{});
   }

@@ -181,7 +181,8 @@ struct Pmss {
         std::vector<std::int32_t> sorted = chosen;
         std::sort(sorted.begin(), sorted.end());
         const bool distinct = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
-        if (std::ssize(chosen) != expected || expected < 1 || !distinct || sorted.front() < 0 || sorted.back() >= extent) {
+        if (std::ssize(chosen) != expected || expected < 1 || !distinct || sorted.front() < 0 ||
+            sorted.back() >= extent) {
           fail("adapter.611",
                std::string("the skeleton ") + list + " holds " + std::to_string(chosen.size()) + " indices, expected " +
                    std::to_string(expected) + " different ones from 0 to " + std::to_string(extent - 1),

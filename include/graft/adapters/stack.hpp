@@ -14,9 +14,11 @@ namespace graft {
 /// `A` at the sites `S`: At<site::query | site::value, adapters::Lora<8>>.
 template <Sites S, class A>
 struct At {
-  static_assert(adapter<A>, "At<sites, A>: A is not an adapter: its Module<T> lacks a phase or the mirror image of one");
-  static_assert(std::same_as<A, adapters::Full> || !weight_adapter<A> || (S & ~site::linear) == 0,
-                "At<sites, A>: A adds to a linear map; it belongs on site::query ... site::down, not on a stream or a norm");
+  static_assert(adapter<A>,
+                "At<sites, A>: A is not an adapter: its Module<T> lacks a phase or the mirror image of one");
+  static_assert(
+      std::same_as<A, adapters::Full> || !weight_adapter<A> || (S & ~site::linear) == 0,
+      "At<sites, A>: A adds to a linear map; it belongs on site::query ... site::down, not on a stream or a norm");
   static_assert(!representation_adapter<A> || (S & ~site::stream) == 0,
                 "At<sites, A>: A rewrites hidden rows; it belongs on a stream: site::residual, site::attention, ...");
   static_assert(S != site::none, "At<sites, A>: no site is named");

@@ -5,7 +5,7 @@
 #include <algorithm>  // min
 #include <cstdint>
 #include <span>
-#include <utility>    // move
+#include <utility>  // move
 
 #include <graft/core/block.hpp>
 #include <graft/core/parallel.hpp>
@@ -106,8 +106,7 @@ struct Reference {
     ops::gated_activation(kind, gate, up, a);
   }
   template <scalar T>
-  void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da,
-                            View<T> dgate, View<T> dup) const {
+  void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) const {
     ops::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
   template <scalar T>
@@ -174,15 +173,14 @@ struct Reference {
 
   /// [whole]
   template <scalar T>
-  void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q,
-                 In<T> k, In<T> v, View<T> o, View<T> lse) const {
+  void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k, In<T> v,
+                 View<T> o, View<T> lse) const {
     ops::attention(shape, spans, q, k, v, o, lse);
   }
   /// [whole]
   template <scalar T>
-  void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q,
-                     In<T> k, In<T> v, In<T> o, In<T> lse, In<T> d_o,
-                     View<T> dq, View<T> dk, View<T> dv) const {
+  void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
+                     In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) const {
     ops::attention_vjp(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
   }
 

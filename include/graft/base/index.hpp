@@ -12,9 +12,13 @@ using Index = std::ptrdiff_t;
 inline constexpr Index dynamic = -1;
 
 /// Smallest q with q * b >= a, for a >= 0 and b > 0.
-[[nodiscard]] constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
+[[nodiscard]] constexpr Index ceil_div(Index a, Index b) {
+  return (a + b - 1) / b;
+}
 
 /// a rounded up to a multiple of b.
-[[nodiscard]] constexpr Index round_up(Index a, Index b) { return ceil_div(a, b) * b; }
+[[nodiscard]] constexpr Index round_up(Index a, Index b) {
+  return ceil_div(a, b) * b;
+}
 
 }  // namespace graft

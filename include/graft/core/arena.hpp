@@ -84,7 +84,8 @@ class Arena {
   [[nodiscard]] std::vector<ArenaEntry> entries() const {
     std::vector<ArenaEntry> sums;
     for (const ArenaEntry& taken : is_at_peak_ ? taken_ : at_peak_) {
-      const auto found = std::find_if(sums.begin(), sums.end(), [&](const ArenaEntry& e) { return e.name == taken.name; });
+      const auto found =
+          std::find_if(sums.begin(), sums.end(), [&](const ArenaEntry& e) { return e.name == taken.name; });
       if (found == sums.end()) {
         sums.push_back(taken);
       } else {

@@ -13,11 +13,11 @@ namespace graft {
 /// A trained matrix. It owns its value, or trains memory that belongs to a model (full finetuning).
 template <scalar T>
 struct Parameter {
-  Tensor<T> storage;    // empty where the value belongs to somebody else
-  View<T> value;        // what is trained
-  Tensor<T> gradient;   // the sum over all rows since the last clear
-  double pace = 1;      // multiplies the schedule's rate
-  bool decays = true;   // false: weight decay leaves it alone (an orthonormal basis would stop being one)
+  Tensor<T> storage;   // empty where the value belongs to somebody else
+  View<T> value;       // what is trained
+  Tensor<T> gradient;  // the sum over all rows since the last clear
+  double pace = 1;     // multiplies the schedule's rate
+  bool decays = true;  // false: weight decay leaves it alone (an orthonormal basis would stop being one)
 
   Parameter() = default;
   Parameter(Index rows, Index cols, bool weight_decay = true)

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <array>
-#include <cmath>    // log, sqrt, cos, sin
+#include <cmath>  // log, sqrt, cos, sin
 #include <cstdint>
 #include <numbers>  // pi
 

@@ -84,20 +84,13 @@ void decode_q4_1(const std::byte* from, Index count, T* out) {
 template <storable T>
 void decode_run(const TensorRef& tensor, const std::byte* from, Index count, T* out) {
   switch (tensor.dtype) {
-    case Dtype::f64:
-      return decode_plain<double>(from, count, out);
-    case Dtype::f32:
-      return decode_plain<float>(from, count, out);
-    case Dtype::bf16:
-      return decode_plain<bf16>(from, count, out);
-    case Dtype::f16:
-      return decode_f16(from, count, out);
-    case Dtype::q8_0:
-      return decode_q8_0(from, count, out);
-    case Dtype::q4_0:
-      return decode_q4_0(from, count, out);
-    case Dtype::q4_1:
-      return decode_q4_1(from, count, out);
+    case Dtype::f64: return decode_plain<double>(from, count, out);
+    case Dtype::f32: return decode_plain<float>(from, count, out);
+    case Dtype::bf16: return decode_plain<bf16>(from, count, out);
+    case Dtype::f16: return decode_f16(from, count, out);
+    case Dtype::q8_0: return decode_q8_0(from, count, out);
+    case Dtype::q4_0: return decode_q4_0(from, count, out);
+    case Dtype::q4_1: return decode_q4_1(from, count, out);
     default:
       fail("io.250",
            "tensor \"" + tensor.name + "\" holds " + std::string(dtype_name(tensor.dtype)) +

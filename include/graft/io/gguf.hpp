@@ -127,18 +127,12 @@ class Gguf {
   [[nodiscard]] std::int64_t integer(std::uint32_t type, const std::string& key) {
     switch (type) {
       case u8:
-      case boolean:
-        return number<std::uint8_t>();
-      case i8:
-        return number<std::int8_t>();
-      case u16:
-        return number<std::uint16_t>();
-      case i16:
-        return number<std::int16_t>();
-      case u32:
-        return number<std::uint32_t>();
-      case i32:
-        return number<std::int32_t>();
+      case boolean: return number<std::uint8_t>();
+      case i8: return number<std::int8_t>();
+      case u16: return number<std::uint16_t>();
+      case i16: return number<std::int16_t>();
+      case u32: return number<std::uint32_t>();
+      case i32: return number<std::int32_t>();
       default: {
         const auto value = number<std::int64_t>();
         if (type == u64 && value < 0) {

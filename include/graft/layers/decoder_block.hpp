@@ -20,9 +20,9 @@ namespace graft::layers {
 template <scalar C>
 struct BatchPass {
   Index tokens = 0;
-  View<const C> rotations;                           // (T,K) of rope
-  std::span<const ops::AttentionSpan> spans;         // where each sequence's queries and keys stand
-  std::span<const Index> key_rows;                   // row of the key store that token t fills; empty without a store
+  View<const C> rotations;                    // (T,K) of rope
+  std::span<const ops::AttentionSpan> spans;  // where each sequence's queries and keys stand
+  std::span<const Index> key_rows;            // row of the key store that token t fills; empty without a store
 };
 
 /// Every tensor that a block keeps for its backward pass, named once. Without a backward they are scratch.
@@ -41,14 +41,14 @@ template <precision P>
 struct BlockScratch {
   using C = typename P::Computed;
   LinearScratch<P> linear;
-  Slab<C> h;                        // (T,D) output of a norm
-  Slab<C> y;                        // (T,D) output of a half block
-  Slab<C> a;                        // (T,F) gated activation
-  Slab<C> da, dgate, dup;           // (T,F)
-  Slab<C> dh;                       // (T,D)
-  Slab<C> dy_down, dy_output;       // (T,D)
-  View<C> dq, dk, dv, d_o;          // as q, k, v, o
-  Slab<C> dq_raw, dk_raw;           // (T,H*K), (T,G*K) before their own norm
+  Slab<C> h;                   // (T,D) output of a norm
+  Slab<C> y;                   // (T,D) output of a half block
+  Slab<C> a;                   // (T,F) gated activation
+  Slab<C> da, dgate, dup;      // (T,F)
+  Slab<C> dh;                  // (T,D)
+  Slab<C> dy_down, dy_output;  // (T,D)
+  View<C> dq, dk, dv, d_o;     // as q, k, v, o
+  Slab<C> dq_raw, dk_raw;      // (T,H*K), (T,G*K) before their own norm
 };
 
 /// One LLaMA-style decoder block with the knobs that real checkpoints have.
@@ -181,7 +181,7 @@ struct DecoderBlock {
  private:
   template <class Graft>
   [[gnu::noinline]] void feed_forward_backward(const B& be, Block b, const Graft& graft, const BlockKept<C>& kept,
-                             const BlockScratch<P>& scratch, View<C> d) const {
+                                               const BlockScratch<P>& scratch, View<C> d) const {
     const View<C> dy = scratch.dy_down.at(b);
     const View<C> da = scratch.da.at(b);
     const View<C> dh = scratch.dh.at(b);
@@ -201,8 +201,9 @@ struct DecoderBlock {
   }
 
   template <class Graft>
-  [[gnu::noinline]] void attention_backward(const B& be, Block b, const BatchPass<C>& pass, const Graft& graft, const BlockKept<C>& kept,
-                          const BlockScratch<P>& scratch, Reach reach, View<C> dx) const {
+  [[gnu::noinline]] void attention_backward(const B& be, Block b, const BatchPass<C>& pass, const Graft& graft,
+                                            const BlockKept<C>& kept, const BlockScratch<P>& scratch, Reach reach,
+                                            View<C> dx) const {
     const View<C> dh = scratch.dh.at(b);
     View<C> dq = rows(scratch.dq, b);
     View<C> dk = rows(scratch.dk, b);
@@ -223,8 +224,8 @@ struct DecoderBlock {
     query.backward(be, b, scratch.linear, graft.at(site::query), dq, 0, dh);
     key.backward(be, b, scratch.linear, graft.at(site::key), dk, 1, dh);
     value.backward(be, b, scratch.linear, graft.at(site::value), rows(scratch.dv, b), 1, dh);
-    const bool needs_input = graft.at(site::query).needs_input() || graft.at(site::key).needs_input() ||
-                             graft.at(site::value).needs_input();
+    const bool needs_input =
+        graft.at(site::query).needs_input() || graft.at(site::key).needs_input() || graft.at(site::value).needs_input();
     if (needs_input) {
       be.rms_norm(norm(attention_norm), rows(kept.x, b), scratch.h.at(b));
     }

@@ -43,7 +43,8 @@ struct Linear {
 
   /// x(T,M) => y(T,N) for the rows of one block.
   template <class Graft>
-  [[gnu::noinline]] void forward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> x, View<C> y) const {
+  [[gnu::noinline]] void forward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> x,
+                                 View<C> y) const {
     graft.read(be, block, x);
     View<const C> seen = x;
     if (graft.edits_input()) {
@@ -62,8 +63,8 @@ struct Linear {
 
   /// dy(T,N) => dx(T,M) = beta dx + its gradient; the phases of forward, mirrored.
   template <class Graft>
-  [[gnu::noinline]] void backward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft, In<C> dy, C beta,
-                View<C> dx) const {
+  [[gnu::noinline]] void backward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft,
+                                  In<C> dy, C beta, View<C> dx) const {
     graft.add_vjp(be, block, dy);
     View<const C> pulled = dy;
     if (graft.edits_output()) {

@@ -56,7 +56,8 @@ template <class Model>
 
 /// A module as its recipe starts it.
 template <class A, class Model>
-[[nodiscard]] typename A::template Module<typename Model::C> make_module(const A& recipe, const typename Model::Backend& be,
+[[nodiscard]] typename A::template Module<typename Model::C> make_module(const A& recipe,
+                                                                         const typename Model::Backend& be,
                                                                          Model& model, const Place& place,
                                                                          Random random) {
   if constexpr (std::same_as<A, adapters::Full>) {
@@ -141,7 +142,8 @@ void refuse_edits_of_trained_maps(AttachedType& attached) {
     }
     if (changes && std::find(trained.begin(), trained.end(), grafted.place.name) != trained.end()) {
       fail("adapter.642",
-           "\"" + std::string(recipe.name) + "\" edits what a weight reads or gives, and full finetuning trains that weight",
+           "\"" + std::string(recipe.name) +
+               "\" edits what a weight reads or gives, and full finetuning trains that weight",
            grafted.place.name);
     }
   });
@@ -162,12 +164,13 @@ struct FreshModules {
 /// does not move.
 template <class Model, class MakeModule = FreshModules, class... Ats>
 [[nodiscard]] Attached<typename Model::C, Stack<Ats...>> attach(const typename Model::Backend& be, Model& model,
-                                                                 const Stack<Ats...>& stack, std::uint64_t seed,
-                                                                 const MakeModule& make = {}) {
+                                                                const Stack<Ats...>& stack, std::uint64_t seed,
+                                                                const MakeModule& make = {}) {
   Attached<typename Model::C, Stack<Ats...>> attached;
   attached.layers = model.layer_count();
   [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32), make), ...);
+    (detail::attach_part(std::get<I>(attached.parts), std::get<I>(stack.parts), be, model, Random(seed, I << 32), make),
+     ...);
   }(std::index_sequence_for<Ats...>{});
   if constexpr ((std::same_as<typename Ats::Adapter, adapters::Full> || ...)) {
     detail::refuse_edits_of_trained_maps(attached);

@@ -72,7 +72,7 @@ class Llama {
       return load_tensor<C>(checkpoint, module_path(l, one) + ".weight", 1, width);
     };
     layers::DecoderBlock<P, B> b;
-    b.attention_shape = {c.heads, c.kv_heads, c.head_dim, 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
+    b.attention_shape = {c.heads,           c.kv_heads, c.head_dim, 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
                          c.layer_window(l), 0};
     b.activation = c.activation;
     b.norm_epsilon = c.norm_eps;

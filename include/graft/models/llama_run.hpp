@@ -16,8 +16,8 @@ namespace graft::models {
 
 /// What a forward pass is for.
 struct RunOptions {
-  bool keep = false;   // a backward follows
-  Random dropout{0};   // masks of this pass
+  bool keep = false;  // a backward follows
+  Random dropout{0};  // masks of this pass
 };
 
 /// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
@@ -77,7 +77,8 @@ class LlamaRun {
     const View<C> first = input_of(0);
     be.for_each_block(batch.tokens(), [&](Block b) {
       const View<C> x = first.middle_rows(b.begin, b.rows);
-      be.gather_rows(model.embedding, tokens.subspan(static_cast<std::size_t>(b.begin), static_cast<std::size_t>(b.rows)), x);
+      be.gather_rows(model.embedding,
+                     tokens.subspan(static_cast<std::size_t>(b.begin), static_cast<std::size_t>(b.rows)), x);
       if (model.config.embedding_scale != 1) {
         be.scale(C(static_cast<real_type<C>>(model.config.embedding_scale)), x);
       }
@@ -173,8 +174,8 @@ class LlamaRun {
   [[nodiscard]] const Arena& arena() const { return arena_; }
 
   /// Lays the memory of a pass out without touching any.
-  void measure(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch, Index labelled,
-               bool keep) {
+  void measure(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
+               Index labelled, bool keep) {
     keep_ = keep;
     grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), Random(0));
     measure(be, model, batch, labelled);
@@ -256,8 +257,8 @@ class LlamaRun {
     const auto reads = [&](Sites one) { return at(one).needs_input(); };
     const auto pulls = [&](Sites one) { return at(one).needs_output_gradient(); };
     const bool back = keeps(l);
-    const bool wide_h = back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) ||
-                                 reads(site::up));
+    const bool wide_h =
+        back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) || reads(site::up));
     const bool wide_dh = back && (reads(site::attention_norm) || reads(site::feed_forward_norm));
     layers::BlockScratch<P> s;
     s.linear = layers::LinearScratch<P>::lay_out(arena_, lane, std::max({c.dim, c.ffn, c.q_dim()}));
@@ -316,13 +317,14 @@ class LlamaRun {
   /// Gradients of the head and the final norm, where they are trained; a tied head adds to the embedding's.
   void head_gradients(const B& be, const Model& model, std::span<const Index> list) {
     const auto layer = grafts_.layer(0);
-    layer.at(model.config.tied_head ? site::embedding : site::head).each_run([&](auto& module, auto& cache, RowRange run) {
-      if constexpr (requires { module.gradients(be, cache, run, head_normed_, logits_); }) {
-        const RowRange own = listed(list, run);
-        module.gradients(be, cache, own, head_normed_.middle_rows(own.begin, own.rows),
-                         logits_.middle_rows(own.begin, own.rows));
-      }
-    });
+    layer.at(model.config.tied_head ? site::embedding : site::head)
+        .each_run([&](auto& module, auto& cache, RowRange run) {
+          if constexpr (requires { module.gradients(be, cache, run, head_normed_, logits_); }) {
+            const RowRange own = listed(list, run);
+            module.gradients(be, cache, own, head_normed_.middle_rows(own.begin, own.rows),
+                             logits_.middle_rows(own.begin, own.rows));
+          }
+        });
     layer.at(site::final_norm).each_run([&](auto& module, auto&, RowRange run) {
       if constexpr (requires { module.norm_gradients(be, 0.0, head_input_, head_normed_gradient_); }) {
         const RowRange own = listed(list, run);

@@ -31,8 +31,8 @@ struct AdamW {
   }
   template <class B, scalar T>
   void step(const B& be, Parameter<T>& p, State<T>& state, double rate, T scale, Index number) const {
-    be.adamw(ops::AdamWStep{rate * p.pace, beta1, beta2, epsilon, p.decays ? decay : 0.0, number}, scale, p.gradient.view(),
-             state.m.view(), state.v.view(), p.value);
+    be.adamw(ops::AdamWStep{rate * p.pace, beta1, beta2, epsilon, p.decays ? decay : 0.0, number}, scale,
+             p.gradient.view(), state.m.view(), state.v.view(), p.value);
   }
 };
 

@@ -257,34 +257,18 @@ class PatternParser {
   char32_t escape(CharacterSet& set) {
     const char32_t c = take_point();
     switch (c) {
-      case 'n':
-        return '\n';
-      case 'r':
-        return '\r';
-      case 't':
-        return '\t';
-      case 'f':
-        return '\f';
-      case 'v':
-        return '\v';
-      case 's':
-        set.white = true;
-        return 0;
-      case 'S':
-        set.not_white = true;
-        return 0;
-      case 'd':
-        set.categories |= *category_set("Nd");
-        return 0;
-      case 'D':
-        set.categories |= ~*category_set("Nd");
-        return 0;
+      case 'n': return '\n';
+      case 'r': return '\r';
+      case 't': return '\t';
+      case 'f': return '\f';
+      case 'v': return '\v';
+      case 's': set.white = true; return 0;
+      case 'S': set.not_white = true; return 0;
+      case 'd': set.categories |= *category_set("Nd"); return 0;
+      case 'D': set.categories |= ~*category_set("Nd"); return 0;
       case 'p':
-      case 'P':
-        set.categories |= property(c == 'P');
-        return 0;
-      default:
-        break;
+      case 'P': set.categories |= property(c == 'P'); return 0;
+      default: break;
     }
     if (c < 128 && ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))) {
       refuse(std::string("\\") + static_cast<char>(c));

@@ -63,27 +63,13 @@ class ChatTemplate {
     }
     Rendered out;
     switch (style_) {
-      case ChatStyle::chatml:
-        chatml(messages, add_generation_prompt, out);
-        break;
-      case ChatStyle::llama2:
-        llama2(messages, out);
-        break;
-      case ChatStyle::llama3:
-        llama3(messages, add_generation_prompt, out);
-        break;
-      case ChatStyle::mistral:
-        mistral(messages, out);
-        break;
-      case ChatStyle::gemma:
-        gemma(messages, add_generation_prompt, out);
-        break;
-      case ChatStyle::zephyr:
-        zephyr(messages, add_generation_prompt, out);
-        break;
-      case ChatStyle::plain:
-        plain(messages, out);
-        break;
+      case ChatStyle::chatml: chatml(messages, add_generation_prompt, out); break;
+      case ChatStyle::llama2: llama2(messages, out); break;
+      case ChatStyle::llama3: llama3(messages, add_generation_prompt, out); break;
+      case ChatStyle::mistral: mistral(messages, out); break;
+      case ChatStyle::gemma: gemma(messages, add_generation_prompt, out); break;
+      case ChatStyle::zephyr: zephyr(messages, add_generation_prompt, out); break;
+      case ChatStyle::plain: plain(messages, out); break;
     }
     return out;
   }

@@ -34,15 +34,9 @@ class Normalizer {
     std::string text(section);
     for (const Step& step : steps_) {
       switch (step.kind) {
-        case Kind::prepend:
-          text.insert(0, text.empty() ? std::string() : step.to);
-          break;
-        case Kind::replace:
-          text = replace_all(text, step.from, step.to);
-          break;
-        case Kind::compose:
-          text = (*nfc_)(text);
-          break;
+        case Kind::prepend: text.insert(0, text.empty() ? std::string() : step.to); break;
+        case Kind::replace: text = replace_all(text, step.from, step.to); break;
+        case Kind::compose: text = (*nfc_)(text); break;
       }
     }
     return text;

@@ -82,16 +82,12 @@ struct Program {
           stack.emplace_back(target(pc, step.y), at);
           pc = target(pc, step.x);
           break;
-        case Op::jump:
-          pc = target(pc, step.x);
-          break;
+        case Op::jump: pc = target(pc, step.x); break;
         case Op::look:
           alive = match(text, pc + 1, at, stack).has_value() != (step.x != 0);
           pc = target(pc, step.y);
           break;
-        case Op::done:
-          stack.resize(base);
-          return at;
+        case Op::done: stack.resize(base); return at;
       }
       if (!alive) {
         if (stack.size() == base) {

@@ -41,7 +41,8 @@ struct Batch {
 
   /// Appends an example whose rows go through adapter `adapter` of the bank.
   void push(const Example& example, Index adapter = 1) {
-    require(example.ids.size() == example.labels.size(), "shape.145", "Batch: an example needs a label for every token");
+    require(example.ids.size() == example.labels.size(), "shape.145",
+            "Batch: an example needs a label for every token");
     const Index begin = ragged.tokens();
     ragged.push(static_cast<Index>(example.ids.size()), example.prompt, 0, adapter);
     tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());

@@ -44,8 +44,7 @@ class Trainer {
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
           TrainerSettings settings)
       : be_(be), model_(model), attached_(attached), optimizer_(method), schedule_(rates), settings_(settings) {
-    attached_.for_each_parameter(
-        [&](const std::string&, Parameter<C>& p) { states_.push_back(optimizer_.start(p)); });
+    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) { states_.push_back(optimizer_.start(p)); });
     if (states_.empty()) {
       fail("train.401", "nothing is trained: no module is attached to the model");
     }
@@ -97,7 +96,8 @@ class Trainer {
  private:
   double update(double rate) {
     double squares = 0;
-    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) { squares += be_.squared_norm(p.gradient.view()); });
+    attached_.for_each_parameter(
+        [&](const std::string&, Parameter<C>& p) { squares += be_.squared_norm(p.gradient.view()); });
     const double norm = std::sqrt(squares);
     const double scale = settings_.clip > 0 ? std::min(1.0, settings_.clip / (norm + 1e-6)) : 1.0;
     ++steps_;

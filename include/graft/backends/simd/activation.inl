@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // gated activation: a = f(gate) up. Both f are x sigmoid(u): u = x for silu, and for gelu_tanh, since
 // (1 + tanh(z)) / 2 = sigmoid(2 z), u = 2 sqrt(2/pi) (x + 0.044715 x^3).
-static inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exp(-x)); }
+static inline Floats sigmoid(Floats x) {
+  return 1.0f / (1.0f + exp(-x));
+}
 
 static inline Floats gate_argument(ops::Activation kind, Floats x) {
   return kind == ops::Activation::silu ? x : 1.59576912160573071f * (x + 0.044715f * x * x * x);

@@ -8,7 +8,9 @@ using Halves [[gnu::vector_size(width * 2)]] = std::uint16_t;
 using HalfFloats [[gnu::vector_size(width * 2)]] = float;  // half as many floats,
 using Doubles [[gnu::vector_size(width * 4)]] = double;    // and the same numbers in double
 
-static inline Floats all(float value) { return Floats{} + value; }
+static inline Floats all(float value) {
+  return Floats{} + value;
+}
 
 static inline Floats load(const float* from, Index count, float otherwise = 0.0f) {
   Floats lanes;
@@ -59,7 +61,9 @@ static inline float sum(Floats lanes) {
   return parts[0];
 }
 
-static inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+static inline Floats larger(Floats a, Floats b) {
+  return a > b ? a : b;
+}
 
 static inline float largest(Floats lanes) {
   float parts[width];
@@ -72,7 +76,9 @@ static inline float largest(Floats lanes) {
   return parts[0];
 }
 
-static inline Floats power_of_two(Ints n) { return __builtin_bit_cast(Floats, (n + 127) << 23); }
+static inline Floats power_of_two(Ints n) {
+  return __builtin_bit_cast(Floats, (n + 127) << 23);
+}
 
 static inline Floats exp(Floats x) {
   const Floats rounder = all(0x1.8p23f);  // adding it leaves the nearest integer in the low bits

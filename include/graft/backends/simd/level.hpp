@@ -75,12 +75,9 @@ using Avx512 = Baseline;
 template <class Body>
 void at_level(Isa isa, const Body& body) {
   switch (isa) {
-    case Isa::avx512:
-      return body(Avx512{});
-    case Isa::avx2:
-      return body(Avx2{});
-    case Isa::baseline:
-      return body(Baseline{});
+    case Isa::avx512: return body(Avx512{});
+    case Isa::avx2: return body(Avx2{});
+    case Isa::baseline: return body(Baseline{});
   }
 }
 
