@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/adapters/pmss.hpp>
 
-#include <algorithm>
-
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
 #include "support/every_method.hpp"

@@ -21,7 +21,7 @@ const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft"
 
 auto golden_stack(const std::string& kind, const Placement& placement) {
   const auto member = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
-  return GoldenBench::whole(test::only_number(test::method_count - kinds.size() + member, 4, placement), false);
+  return GoldenBench::whole(test::only_number(test::first_reft + member, 4, placement), false);
 }
 
 /// One golden case: its placement, its prompts, its tensors.

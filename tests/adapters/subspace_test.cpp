@@ -18,7 +18,7 @@ TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, unt
   const Index constant = d * r + r;
   const Index counts[] = {affine, affine, affine, affine, constant, constant};
   const auto only = [&](std::size_t member, const Placement& placement) {
-    return test::only_number(test::method_count - 6 + member, r, placement);
+    return test::only_number(test::first_reft + member, r, placement);
   };
   for (std::size_t member = 0; member < 6; ++member) {
     CAPTURE(member);

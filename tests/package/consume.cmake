@@ -13,9 +13,11 @@ else()
   list(APPEND configure -DCMAKE_PREFIX_PATH=${work}/prefix)
 endif()
 
-if(way STREQUAL "installed")  # one_line.py runs it beside its own
+if(way STREQUAL "installed")  # one_line.py compiles the same program, and runs both
   file(READ ${source}/README.md readme)
-  string(REGEX MATCH "\n```cpp\n(.*)" program "${readme}")
+  if(NOT readme MATCHES "\n```cpp\n(.*)")
+    message(FATAL_ERROR "${source}/README.md: no ```cpp block, hence no program to compile")
+  endif()
   string(REGEX REPLACE "\n```\n.*" "\n" program "${CMAKE_MATCH_1}")
   file(WRITE ${work}/readme.cpp "${program}")
   list(APPEND configure -DREADME_PROGRAM=${work}/readme.cpp)

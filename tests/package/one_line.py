@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""one_line.py ROOT COMPILER EIGEN INSTALLED: the README's first ```cpp block compiles and links by one line without CMake,
-OpenMP, oneDNN, PCRE2 or xtensor, what it includes reaches none of them, and it trains as INSTALLED does, the same program
-built with CMake from an installed graft."""
+"""one_line.py ROOT COMPILER EIGEN INSTALLED: the README's first ```cpp block (INSTALLED/readme.cpp) compiles and links by one
+line without CMake, OpenMP, oneDNN, PCRE2 or xtensor, what it includes reaches none of them, and it trains as
+INSTALLED/build/readme does, the same program built with CMake from an installed graft."""
 import json
 import pathlib
 import re
@@ -10,14 +10,8 @@ import sys
 import tempfile
 
 root, compiler, eigen, installed = sys.argv[1:]
-readme = pathlib.Path(root, "README.md")
-block = re.search(r"^```cpp\n(.*?)^```", readme.read_text(encoding="utf-8") if readme.exists() else "", re.DOTALL | re.MULTILINE)
-if not block:
-    sys.exit(f"{readme}: no ```cpp block, hence no program to compile")
-
+source = pathlib.Path(installed, "readme.cpp")
 with tempfile.TemporaryDirectory() as folder:
-    source = pathlib.Path(folder, "readme.cpp")
-    source.write_text(block[1], encoding="utf-8")
     line = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I", "include", "-I", eigen]
     rules = pathlib.Path(folder, "readme.d")
     done = subprocess.run([*line, "-MD", "-MF", rules, source, "-o", pathlib.Path(folder, "readme")], cwd=root)
@@ -34,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
             file.write(json.dumps({"input_ids": ids, "labels": [-100, -100, *ids[2:]]}) + "\n")
     model = pathlib.Path(root, "tests/golden/models/llama-gqa")
     losses = []
-    for program in (pathlib.Path(folder, "readme"), installed):
+    for program in (pathlib.Path(folder, "readme"), pathlib.Path(installed, "build/readme")):
         done = subprocess.run([program, model, data], check=True, capture_output=True, text=True)
         losses.append([float(line) for line in done.stdout.split()])
     if len(losses[0]) != 10 or not losses[0][-1] < losses[0][0]:

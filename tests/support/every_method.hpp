@@ -24,6 +24,7 @@ using EveryMethod =
           OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
           OnStream<adapters::LobiReft<>>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
+constexpr std::size_t first_reft = 4;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>
