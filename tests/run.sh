@@ -37,11 +37,9 @@ cd "$root"
 say() { printf '\n== %s\n' "$*"; }
 
 # --- what is needed, by Debian's names -----------------------------------------------------------------------------------
-packages=(
-  g++ cmake ninja-build ccache python3 git ca-certificates
-  libeigen3-dev nlohmann-json3-dev libpcre2-dev libxtensor-dev libdnnl-dev
-  catch2 libcli11-dev libbenchmark-dev libfmt-dev
-)
+. cmake/packages.sh
+packages=("${build_packages[@]}" ccache python3 git ca-certificates libxtensor-dev catch2 libbenchmark-dev libfmt-dev
+          doxygen)
 case $compiler in
   gcc) cxx=g++ ;;
   clang-19) cxx=clang++-19; packages+=(clang-19 libomp-19-dev) ;;
@@ -51,21 +49,7 @@ if [ $real = ON ]; then
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 fi
 
-installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-missing=()
-for package in "${packages[@]}"; do
-  installed "$package" || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  say "installing ${missing[*]}"
-  as_root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "run.sh: root is needed to run: apt-get install ${missing[*]}" >&2; exit 1; }
-    as_root=(sudo)
-  fi
-  "${as_root[@]}" apt-get update
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" </dev/null
-fi
+install_missing "${packages[@]}"
 
 # --- the model -----------------------------------------------------------------------------------------------------------
 if [ $real = ON ]; then
