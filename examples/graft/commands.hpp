@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The four subcommands; each returns the exit code and throws graft::Error for whatever a user can mend.
+// The subcommands; each returns the exit code and throws graft::Error for whatever a user can mend.
 #pragma once
 
 #include "settings.hpp"
@@ -14,5 +14,7 @@ int finetune(const FinetuneSettings& settings);
 int evaluate(const EvalSettings& settings);
 int generate(const GenerateSettings& settings);
 int inspect(const InspectSettings& settings);
+int merge(const MergeSettings& settings);
+int report(const ReportSettings& settings);
 
 }  // namespace graft::program

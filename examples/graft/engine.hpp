@@ -13,6 +13,7 @@
 #include <graft/adapters/placement.hpp>
 #include <graft/models/adapter_file.hpp>
 #include <graft/models/checkpoint.hpp>
+#include <graft/models/merge.hpp>
 #include <graft/train/batch.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
@@ -87,6 +88,9 @@ class Engine {
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
   [[nodiscard]] virtual AdapterSummary summary() = 0;
+  /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.
+  virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
+                                    const std::string& dtype) = 0;
 
   /// What a step on such a batch will take, largest parts by name.
   [[nodiscard]] virtual std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) = 0;
@@ -94,8 +98,9 @@ class Engine {
   virtual void begin_training(const TrainingRequest& request) = 0;
   virtual train::StepReport step(std::span<const train::Batch> batches) = 0;
 
-  [[nodiscard]] virtual train::Evaluation evaluate(std::span<const train::Example> examples, Index batch_size,
-                                                   const LogitsVisitor& visit) = 0;
+  /// The sums of each example; `visit` may be empty.
+  [[nodiscard]] virtual std::vector<train::Evaluation> evaluate(std::span<const train::Example> examples,
+                                                                Index batch_size, const LogitsVisitor& visit) = 0;
   virtual std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt,
                                              const train::GenerateOptions& options,
                                              const std::function<bool(std::int32_t)>& on_token) = 0;

@@ -125,6 +125,12 @@ class EngineOf : public Engine {
     }
   }
 
+  models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
+                            const std::string& dtype) override {
+    return dtype == "bf16" ? models::write_merged<bf16>(folder, checkpoint, be_, *attached_)
+                           : models::write_merged<float>(folder, checkpoint, be_, *attached_);
+  }
+
   AdapterSummary summary() override {
     AdapterSummary summary;
     if (!attached_) {
@@ -184,11 +190,11 @@ class EngineOf : public Engine {
   }
   train::StepReport step(std::span<const train::Batch> batches) override { return trainer_->step(batches); }
 
-  train::Evaluation evaluate(std::span<const train::Example> examples, Index batch_size,
-                             const LogitsVisitor& visit) override {
+  std::vector<train::Evaluation> evaluate(std::span<const train::Example> examples, Index batch_size,
+                                          const LogitsVisitor& visit) override {
     AttachedType* const adapter = attached_ ? &*attached_ : nullptr;
-    return visit ? train::evaluate(be_, model_, adapter, examples, batch_size, visit)
-                 : train::evaluate(be_, model_, adapter, examples, batch_size);
+    return visit ? train::evaluate_each(be_, model_, adapter, examples, batch_size, visit)
+                 : train::evaluate_each(be_, model_, adapter, examples, batch_size);
   }
 
   std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, const train::GenerateOptions& options,

@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "session.hpp"
+#include "test_set.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -20,10 +21,17 @@ int evaluate(const EvalSettings& settings) {
   const Index context = session.config().context;
   const Index window = settings.data.max_seq_len > 0 ? std::min(settings.data.max_seq_len, context) : context;
   const bool shows = !settings.logits.empty();
-  const train::Dataset data = session.load(settings.data, settings.data.data, window, shows);
-  if (shows && (data.cut > 0 || data.too_long + data.untrained > 0)) {
+  if (shows && !settings.choices.empty()) {
+    fail("train.430", "--logits and --choices exclude each other", "command line");
+  }
+  const TestSet data(session, settings.data, settings.data.data, window, settings.choices, shows);
+  const io::Json& counts = data.counts();
+  const Index cut = counts.value("cut", Index{0});
+  const Index skipped = counts.value("too_long", Index{0}) + counts.value("untrained", Index{0});
+  const Index records = counts.at("records").get<Index>();
+  if (shows && cut + skipped > 0) {
     fail("train.441",
-         std::to_string(data.cut + data.too_long + data.untrained) + " of the " + std::to_string(data.records) +
+         std::to_string(cut + skipped) + " of the " + std::to_string(records) +
              " records are empty or longer than the window of " + std::to_string(window) +
              " tokens, so --logits cannot hold every row",
          settings.data.data);
@@ -31,32 +39,27 @@ int evaluate(const EvalSettings& settings) {
   std::optional<io::NpyWriter> writer;
   LogitsVisitor visit;
   if (shows) {
-    writer.emplace(settings.logits, data.tokens, session.config().vocab);
+    writer.emplace(settings.logits, counts.at("tokens").get<Index>(), session.config().vocab);
     visit = [&](View<const float> rows) { writer->append(rows); };
   }
-  const train::Evaluation found = session.engine().evaluate(data.examples, settings.data.batch_size, visit);
+  const Score found = data.measure(session.engine(), settings.data.batch_size, visit);
   if (writer) {
     writer->commit();
   }
   if (settings.json) {
-    const io::Json result = {{"loss", found.loss()},
-                             {"perplexity", found.perplexity()},
-                             {"accuracy", found.accuracy()},
-                             {"tokens", found.tokens},
-                             {"records", data.records},
-                             {"cut", data.cut},
-                             {"skipped", data.too_long + data.untrained}};
+    const io::Json result = {{"loss", found.loss},         {"perplexity", found.perplexity},
+                             {"accuracy", found.accuracy}, {"tokens", found.tokens},
+                             {"records", records},         {"cut", cut},
+                             {"skipped", skipped}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("loss        %s\nperplexity  %s\naccuracy    %s %%\ntokens      %s of %s records\n",
-                fixed(found.loss(), 6).c_str(), significant(found.perplexity(), 6).c_str(),
-                fixed(100 * found.accuracy(), 2).c_str(), with_commas(found.tokens).c_str(),
-                with_commas(data.records).c_str());
+    std::printf("loss        %s\nperplexity  %s\naccuracy    %s %% of %s\ntokens      %s of %s records\n",
+                fixed(found.loss, 6).c_str(), significant(found.perplexity, 6).c_str(),
+                fixed(100 * found.accuracy, 2).c_str(), settings.choices.empty() ? "tokens" : "chosen answers",
+                with_commas(found.tokens).c_str(), with_commas(records).c_str());
   }
-  if (data.cut + data.too_long + data.untrained > 0) {
-    std::fprintf(stderr, "%s: %s cut, %s left out (prompt too long), %s left out (no label)\n",
-                 settings.data.data.c_str(), with_commas(data.cut).c_str(), with_commas(data.too_long).c_str(),
-                 with_commas(data.untrained).c_str());
+  if (cut + skipped > 0) {
+    std::fprintf(stderr, "%s\n", data.text().c_str());
   }
   return exit_success;
 }

@@ -17,6 +17,7 @@
 #include "progress.hpp"
 #include "run_folder.hpp"
 #include "session.hpp"
+#include "test_set.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -45,6 +46,9 @@ void check_numbers(const FinetuneSettings& s) {
   at_least(s.val_split, 0, "--val-split");
   if (!(s.epochs > 0)) {
     fail("train.431", "--epochs is " + significant(s.epochs, 6) + ", expected more than 0", "--epochs");
+  }
+  if (!s.choices.empty() && s.valid.empty()) {
+    fail("train.430", "--choices names the answers of --valid, which is missing", "command line");
   }
   if (s.optimizer != "adamw" && s.optimizer != "sgd") {
     fail("train.431", "--optimizer is \"" + s.optimizer + "\", expected adamw or sgd", "--optimizer");
@@ -198,26 +202,6 @@ std::vector<train::Example> hold_out(train::Dataset& data, const FinetuneSetting
   return valid;
 }
 
-io::Json counts_json(const std::string& path, const train::Dataset& data) {
-  return {{"path", path},
-          {"keys", data.keys},
-          {"records", data.records},
-          {"examples", data.examples.size()},
-          {"cut", data.cut},
-          {"too_long", data.too_long},
-          {"untrained", data.untrained},
-          {"tokens", data.tokens},
-          {"trained_tokens", data.labelled}};
-}
-
-std::string counts_text(const train::Dataset& data) {
-  std::string text =
-      with_commas(data.records) + " records {" + data.keys + "}, " + with_commas(data.tokens) + " tokens";
-  text += data.cut > 0 ? "; " + with_commas(data.cut) + " cut" : "";
-  text += data.too_long > 0 ? "; " + with_commas(data.too_long) + " left out (prompt too long)" : "";
-  return text + (data.untrained > 0 ? "; " + with_commas(data.untrained) + " left out (nothing to train)" : "");
-}
-
 void require_prompts(const std::vector<train::Example>& examples, const Positions& positions, const std::string& path) {
   for (std::size_t i = 0; i < examples.size(); ++i) {
     if (examples[i].prompt == 0) {
@@ -240,12 +224,12 @@ class Run {
         window_(window_of(s_.data, session_.config(), 1024)),
         data_(session_.load(s_.data, s_.data.data, window_)) {
     if (!s_.valid.empty()) {
-      train::Dataset valid = session_.load(s_.data, s_.valid, window_);
-      valid_counts_ = counts_json(s_.valid, valid);
-      valid_text_ = "valid     " + s_.valid + ": " + counts_text(valid) + "\n";
-      valid_ = std::move(valid.examples);
+      valid_ = TestSet(session_, s_.data, s_.valid, window_, s_.choices);
     } else if (s_.val_split > 0) {
-      valid_ = hold_out(data_, s_);
+      valid_ = TestSet(hold_out(data_, s_));
+    }
+    if (!s_.retain.empty()) {
+      retain_ = TestSet(session_, s_.data, s_.retain, window_, {});
     }
     if (s_.init_adapter.empty()) {
       engine().attach(request_, s_.seed);
@@ -265,7 +249,8 @@ class Run {
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
     if (!summary_.positions.all) {
       require_prompts(data_.examples, summary_.positions, s_.data.data);
-      require_prompts(valid_, summary_.positions, s_.valid.empty() ? s_.data.data : s_.valid);
+      require_prompts(valid_.examples(), summary_.positions, s_.valid.empty() ? s_.data.data : s_.valid);
+      require_prompts(retain_.examples(), summary_.positions, s_.retain);
     }
     memory_ = engine().forecast(batches_->largest(), training_);
   }
@@ -279,6 +264,10 @@ class Run {
     listen_for_interrupt();
     engine().begin_training(training_);
     folder_.create();
+    if (!valid_.empty()) {
+      (void)validate(0);
+    }
+    before_ = scores();
     train_all();
     return finish();
   }
@@ -315,11 +304,16 @@ class Run {
         words_of(summary_.layers) + positions + "\n" + columns_text(table, 10) + "trainable " + with_commas(trainable) +
         " of " + with_commas(with_adapter) + " (" +
         fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(with_adapter), 4) + " %)\n" + "data      " +
-        s_.data.data + ": " + counts_text(data_) + "\n" + valid_text_ + "training  " + masking_text() + "\n" +
-        "steps     " + std::to_string(batches_->total()) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
+        s_.data.data + ": " + counts_text(data_) + "\n" + test_text("valid     ", valid_) +
+        test_text("retain    ", retain_) + "training  " + masking_text() + "\n" + "steps     " +
+        std::to_string(batches_->total()) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
         " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
         "memory    expected at most\n" + columns_text(memory, 10);
     std::fputs(text.c_str(), stderr);
+  }
+
+  [[nodiscard]] static std::string test_text(const char* name, const TestSet& set) {
+    return set.text().empty() ? "" : name + set.text() + "\n";
   }
 
   [[nodiscard]] std::string masking_text() const {
@@ -347,13 +341,11 @@ class Run {
       const bool epoch_ends = report.step % batches_->per_epoch() == 0;
       const bool is_due = s_.eval_every > 0 && report.step % s_.eval_every == 0;
       if (!valid_.empty() && !interrupted() && (last || epoch_ends || is_due)) {
-        const train::Evaluation found = engine().evaluate(valid_, s_.data.batch_size, {});
-        valid_losses_.push_back({report.step, found.loss()});
-        record["valid_loss"] = found.loss();
-        record["valid_accuracy"] = found.accuracy();
-        progress.line("step " + std::to_string(report.step) + "  valid loss " + fixed(found.loss(), 4) +
-                      "  perplexity " + significant(found.perplexity(), 5) + "  accuracy " +
-                      fixed(100 * found.accuracy(), 2) + " %");
+        const Score found = validate(report.step);
+        record["valid_loss"] = found.loss;
+        record["valid_accuracy"] = found.accuracy;
+        progress.line("step " + std::to_string(report.step) + "  valid loss " + fixed(found.loss, 4) + "  perplexity " +
+                      significant(found.perplexity, 5) + "  accuracy " + fixed(100 * found.accuracy, 2) + " %");
       }
       folder_.log(record);
       if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
@@ -373,10 +365,30 @@ class Run {
     }
   }
 
+  const Score& validate(Index step) {
+    valid_score_ = valid_.measure(engine(), s_.data.batch_size);
+    valid_losses_.push_back({step, valid_score_.loss});
+    return valid_score_;
+  }
+
+  /// What run.json says of the test sets: the last validation, and the text to be retained as it is known now.
+  [[nodiscard]] io::Json scores() {
+    io::Json scores = io::Json::object();
+    if (!valid_.empty()) {
+      scores["valid_loss"] = valid_score_.loss;
+      scores["valid_accuracy"] = valid_score_.accuracy;
+    }
+    if (!retain_.empty()) {
+      scores["retain_perplexity"] = retain_.measure(engine(), s_.data.batch_size).perplexity;
+    }
+    return scores;
+  }
+
   int finish() {
     const double train_seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     engine().save_adapter(folder_.path(), s_.model.model, format_named(s_));
-    folder_.write("loss.svg", loss_svg(losses_, valid_losses_, adapter_name() + ": " + s_.data.data));
+    folder_.write("loss.svg",
+                  loss_svg({{adapter_name(), losses_, valid_losses_}}, adapter_name() + ": " + s_.data.data));
     const io::Json run = run_json(train_seconds);
     folder_.write("run.json", run.dump(2) + "\n");
     if (s_.json) {
@@ -394,6 +406,7 @@ class Run {
   [[nodiscard]] io::Json run_json(double train_seconds) {
     const models::LlamaConfig& c = session_.config();
     const auto steps = static_cast<Index>(losses_.size());
+    const io::Json after = interrupted() ? io::Json::object() : scores();
     io::Json result = {{"out", folder_.path()},
                        {"status", interrupted() ? "interrupted" : "finished"},
                        {"steps", steps},
@@ -421,8 +434,10 @@ class Run {
           {"precision", engine().precision()},
           {"backend", engine().backend()}}},
         {"data", counts_json(s_.data.data, data_)},
-        {"valid", valid_counts_},
+        {"valid", valid_.counts()},
         {"valid_examples", valid_.size()},
+        {"retain", retain_.counts()},
+        {"scores", {{"before", before_}, {"after", after}}},
         {"machine", machine_json()},
         {"memory", {{"forecast_bytes", memory}, {"peak_bytes", peak_memory()}}},
         {"times", {{"start_to_first_step", start_seconds_}, {"training", train_seconds}, {"all", process_seconds()}}},
@@ -438,6 +453,8 @@ class Run {
                      {"threads", lane_count()},
                      {"data", s_.data.data},
                      {"valid", s_.valid},
+                     {"choices", s_.choices},
+                     {"retain", s_.retain},
                      {"val_split", s_.val_split},
                      {"max_seq_len", window_},
                      {"train_on", s_.data.train_on},
@@ -491,14 +508,14 @@ class Run {
   AdapterRequest request_;
   Index window_;
   train::Dataset data_;
-  std::vector<train::Example> valid_;
-  io::Json valid_counts_;   // of --valid; null without it
-  std::string valid_text_;  // the same for people
+  TestSet valid_, retain_;
   std::optional<Batches> batches_;
   TrainingRequest training_;
   AdapterSummary summary_;
   std::vector<MemoryPart> memory_;
   std::vector<LossPoint> losses_, valid_losses_;
+  Score valid_score_;
+  io::Json before_;  // scores
   Index tokens_ = 0;
   double start_seconds_ = 0;
   Clock::time_point begin_;

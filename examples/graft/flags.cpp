@@ -87,7 +87,12 @@ void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
 }
 
 void add_training_flags(CLI::App& app, FinetuneSettings& s) {
-  app.add_option("--valid,--eval-file", s.valid, "evaluated after every epoch")->type_name("FILE");
+  app.add_option("--valid,--eval-file", s.valid, "evaluated at the start and after every epoch")->type_name("FILE");
+  app.add_option("--choices", s.choices, "--valid asks questions: choose the likeliest of these answers, as in yes,no")
+      ->delimiter(',')
+      ->type_name("A,B,...");
+  app.add_option("--retain", s.retain, "text whose perplexity is measured before and after: what the model should keep")
+      ->type_name("FILE");
   app.add_option("--val-split,--val_set_size", s.val_split, "hold out a share (0.1) or a number (200) of the records")
       ->type_name("X");
   app.add_option("--lr,--learning-rate", s.lr, "learning rate (LoRA 2e-4, PMSS 1e-4, ReFT 2e-4, full 2e-5)")
@@ -163,8 +168,10 @@ int run_command_line(int count, const char* const* arguments) {
   add_adapter_flags(finetune_app, tuning);
   add_training_flags(finetune_app, tuning);
   finetune_app.footer(
-      "Example:\n  graft finetune --model SmolLM2-135M-Instruct.Q4_1.gguf --data train.jsonl --valid valid.jsonl \\\n"
-      "    --adapter pmss --rank 64 --lr 1e-4 --epochs 1 --batch-size 16 --out run/\n"
+      "Example, in graft's own folder:\n"
+      "  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --no-eos \\\n"
+      "    --valid examples/data/village/heldout.jsonl --choices yes,no --adapter pmss --rank 16 --lr 2e-3 \\\n"
+      "    --epochs 4 --batch-size 16 --out build/run\n"
       "Ctrl-C finishes the step, saves, and exits with 130.");
 
   EvalSettings evaluation;
@@ -173,11 +180,18 @@ int run_command_line(int count, const char* const* arguments) {
   add_data_flags(eval_app, evaluation.data);
   eval_app.add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter, "a folder that finetune wrote")
       ->type_name("DIR");
+  eval_app
+      .add_option("--choices", evaluation.choices,
+                  "the records are questions: choose the likeliest of these answers, as in yes,no")
+      ->delimiter(',')
+      ->type_name("A,B,...");
   eval_app.add_option("--logits", evaluation.logits, "write the logits of every token, tokens x vocabulary")
       ->type_name("OUT.npy");
   eval_app.add_flag("--json", evaluation.json, "one JSON object on stdout");
   eval_app.footer(
-      "Example:\n  graft eval --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter run/ --data test.jsonl --json");
+      "Example, after that of finetune:\n"
+      "  graft eval --model examples/models/village --adapter build/run --data examples/data/village/heldout.jsonl \\\n"
+      "    --choices yes,no --no-eos --json");
 
   GenerateSettings generation;
   CLI::App& generate_app = *app.add_subcommand("generate", "continue a text or answer a question");
@@ -200,20 +214,48 @@ int run_command_line(int count, const char* const* arguments) {
   generate_app.add_option("--seed", generation.seed, "of the draws")->type_name("N")->capture_default_str();
   generate_app.add_flag("--json", generation.json, "one JSON object on stdout: text, ids");
   generate_app.footer(
-      "Example:\n  graft generate --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter run/ --chat \"Why is the sky "
-      "blue?\"");
+      "Example, after that of finetune:\n"
+      "  graft generate --model examples/models/village --adapter build/run --max-tokens 1 \\\n"
+      "    --prompt \"Ida got a kite. The kite was not broken. Did Ida like it?\"");
 
   InspectSettings inspection;
   CLI::App& inspect_app = *app.add_subcommand("inspect", "what a model, an adapter or a safetensors file holds");
   inspect_app.add_option("path", inspection.path, "file or folder")->type_name("PATH");
   inspect_app.add_flag("--json", inspection.json, "one JSON object on stdout");
-  inspect_app.footer("Example:\n  graft inspect SmolLM2-135M-Instruct.Q4_1.gguf");
+  inspect_app.footer("Example, in graft's own folder:\n  graft inspect examples/models/village");
 
-  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app}) {
+  MergeSettings merging;
+  CLI::App& merge_app = *app.add_subcommand("merge", "write an adapter into its model, as a Hugging Face folder");
+  merge_app
+      .add_option("-m,--model,--model-dir,--base", merging.model,
+                  "Hugging Face folder, .gguf file or llama2.c .bin file")
+      ->type_name("PATH");
+  merge_app.add_option("-a,--adapter,--adapter-path,--lora", merging.adapter, "a folder that finetune wrote")
+      ->type_name("DIR");
+  merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model")
+      ->type_name("DIR");
+  merge_app
+      .add_option("--dtype", merging.dtype, "fp32, bf16, or auto: that of the model, bf16 where it is F16 or quantised")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  merge_app.add_flag("--overwrite", merging.overwrite, "replace the model that the folder holds");
+  merge_app.footer(
+      "Example, after that of finetune:\n"
+      "  graft merge --model examples/models/village --adapter build/run --out build/merged\n"
+      "LoRA, PMSS and full finetuning merge; a ReFT depends on positions, which no weight does.");
+
+  ReportSettings reporting;
+  CLI::App& report_app = *app.add_subcommand("report", "finished runs side by side");
+  report_app.add_option("runs", reporting.runs, "folders that finetune wrote")->type_name("DIR...");
+  report_app.add_option("--svg", reporting.svg, "also draw their losses into one picture")->type_name("OUT.svg");
+  report_app.add_flag("--json", reporting.json, "one JSON object on stdout");
+  report_app.footer("Example, after that of finetune:\n  graft report build/run --svg build/losses.svg");
+
+  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app, &merge_app, &report_app}) {
     sub->allow_extras();
   }
   app.footer(
-      "Example:\n  graft finetune --model model.gguf --data train.jsonl --adapter lora --out run/\n"
+      "Example:\n  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --out build/run\n"
       "Each subcommand explains itself: graft finetune --help. Errors exit with 2.");
 
   std::vector<std::string> words;
@@ -237,7 +279,7 @@ int run_command_line(int count, const char* const* arguments) {
   const auto chosen = app.get_subcommands();
   if (chosen.empty()) {
     const auto left = app.remaining();
-    const std::vector<std::string> names = {"finetune", "eval", "generate", "inspect"};
+    const std::vector<std::string> names = {"finetune", "eval", "generate", "inspect", "merge", "report"};
     if (left.empty()) {
       std::fputs(app.help().c_str(), stderr);
       return exit_error;
@@ -254,6 +296,9 @@ int run_command_line(int count, const char* const* arguments) {
     require_given(inspection.path, "PATH", "a file or folder to look into");
     return inspect(inspection);
   }
+  if (chosen.front() == &report_app) {
+    return report(reporting);
+  }
   const char* const model_what = "a Hugging Face folder, a .gguf file or a llama2.c .bin file";
   if (chosen.front() == &finetune_app) {
     require_given(tuning.model.model, "--model", model_what);
@@ -265,6 +310,12 @@ int run_command_line(int count, const char* const* arguments) {
     require_given(evaluation.model.model, "--model", model_what);
     require_given(evaluation.data.data, "--data", "a JSONL file to evaluate on");
     return evaluate(evaluation);
+  }
+  if (chosen.front() == &merge_app) {
+    require_given(merging.model, "--model", model_what);
+    require_given(merging.adapter, "--adapter", "a folder that finetune wrote");
+    require_given(merging.out, "--out", "a folder for the model");
+    return merge(merging);
   }
   require_given(generation.model.model, "--model", model_what);
   return generate(generation);

@@ -3,6 +3,7 @@
 
 #include <algorithm>  // max, min
 #include <cmath>
+#include <iterator>  // size
 
 #include "words.hpp"
 
@@ -91,12 +92,45 @@ std::string axes(const Frame& frame) {
   return out + text_at(left - 8, top - 12, "end", "loss");
 }
 
+struct LegendEntry {
+  std::string name;
+  const char* colour;
+  bool dot = false;
+};
+
+/// Lines and dots with their names, ending at the right edge.
+std::string legend(const std::vector<LegendEntry>& entries) {
+  const auto room = [](const LegendEntry& entry) {  // a sample, a gap, and letters of average width
+    return 46 + 6.6 * static_cast<double>(entry.name.size());
+  };
+  double x = width - right;
+  for (const LegendEntry& entry : entries) {
+    x -= room(entry);
+  }
+  std::string out;
+  for (const LegendEntry& entry : entries) {
+    out += entry.dot ? "<circle r=\"4\" fill=\"" + std::string(entry.colour) + "\" cx=\"" + number(x + 12) +
+                           "\" cy=\"20\"/>\n"
+                     : line(x, 20, x + 24, 20, entry.colour);
+    out += text_at(x + 30, 24, "start", entry.name);
+    x += room(entry);
+  }
+  return out;
+}
+
 }  // namespace
 
-std::string loss_svg(const std::vector<LossPoint>& train, const std::vector<LossPoint>& valid,
-                     const std::string& title) {
-  std::vector<LossPoint> all = train;
-  all.insert(all.end(), valid.begin(), valid.end());
+std::string loss_svg(const std::vector<LossCurves>& runs, const std::string& title) {
+  constexpr const char* colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"};
+  const auto colour_of = [&](std::size_t run) { return colours[run % std::size(colours)]; };
+  std::vector<LossPoint> all;
+  bool any_valid = false;
+  for (const LossCurves& run : runs) {
+    const std::vector<LossPoint> shown = runs.size() == 1 ? run.train : running_mean(run.train);
+    all.insert(all.end(), shown.begin(), shown.end());
+    all.insert(all.end(), run.valid.begin(), run.valid.end());
+    any_valid = any_valid || !run.valid.empty();
+  }
   Frame frame;
   if (!all.empty()) {
     frame.low = frame.high = all.front().loss;
@@ -113,19 +147,25 @@ std::string loss_svg(const std::vector<LossPoint>& train, const std::vector<Loss
                     "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#333\">\n"
                     "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   out += axes(frame);
-  out += polyline(frame, train, "stroke=\"#9ec5e8\" stroke-width=\"1\"");
-  out += polyline(frame, running_mean(train), "stroke=\"#1f6fb4\" stroke-width=\"2\"");
-  for (const LossPoint& point : valid) {
-    out += "<circle r=\"4\" fill=\"#d4572a\" cx=\"" + number(frame.x(static_cast<double>(point.step))) + "\" cy=\"" +
-           number(frame.y(point.loss)) + "\"/>\n";
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string stroke = "stroke=\"" + std::string(colour_of(i)) + "\" stroke-width=\"";
+    if (runs.size() == 1) {
+      out += polyline(frame, runs[i].train, (stroke + "1\" stroke-opacity=\"0.35\"").c_str());
+    }
+    out += polyline(frame, running_mean(runs[i].train), (stroke + "2\"").c_str());
+    for (const LossPoint& point : runs[i].valid) {
+      out += "<circle r=\"4\" fill=\"" + std::string(colour_of(i)) + "\" stroke=\"white\" cx=\"" +
+             number(frame.x(static_cast<double>(point.step))) + "\" cy=\"" + number(frame.y(point.loss)) + "\"/>\n";
+    }
   }
-  out += text_at(left + 16, 24, "start", title);
-  out += line(width - 230, 20, width - 206, 20, "#1f6fb4") + text_at(width - 200, 24, "start", "train (running mean)");
-  if (!valid.empty()) {
-    out += "<circle r=\"4\" fill=\"#d4572a\" cx=\"" + number(width - 66) + "\" cy=\"20\"/>\n";
-    out += text_at(width - 56, 24, "start", "valid");
+  std::vector<LegendEntry> entries;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    entries.push_back({runs.size() == 1 ? "train (running mean)" : runs[i].name, colour_of(i)});
   }
-  return out + "</svg>\n";
+  if (any_valid) {
+    entries.push_back({"valid", runs.size() == 1 ? colour_of(0) : "#555", true});
+  }
+  return out + legend(entries) + text_at(left + 16, 24, "start", title) + "</svg>\n";
 }
 
 }  // namespace graft::program

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loss curve as an SVG picture, drawn without any library.
+// Loss curves as an SVG picture, drawn without any library.
 #pragma once
 
 #include <string>
@@ -14,8 +14,14 @@ struct LossPoint {
   double loss = 0;
 };
 
-/// Training loss as a pale line with its running mean over it, validation loss as dots, axes with round numbers.
-[[nodiscard]] std::string loss_svg(const std::vector<LossPoint>& train, const std::vector<LossPoint>& valid,
-                                   const std::string& title);
+/// The curves of one run.
+struct LossCurves {
+  std::string name;
+  std::vector<LossPoint> train, valid;
+};
+
+/// The running mean of every run's training loss as a line (over the losses themselves, where there is one run), its
+/// validation losses as dots; axes with round numbers, colours that colour-blind people tell apart (Okabe and Ito).
+[[nodiscard]] std::string loss_svg(const std::vector<LossCurves>& runs, const std::string& title);
 
 }  // namespace graft::program

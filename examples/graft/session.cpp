@@ -124,8 +124,7 @@ std::vector<std::int32_t> Session::stop_ids() const {
   return ids;
 }
 
-train::Dataset Session::load(const DataSettings& data, const std::string& path, Index longest,
-                             bool keep_unlabelled) const {
+train::DatasetOptions Session::options(const DataSettings& data, Index longest) const {
   if (data.train_on != "completion" && data.train_on != "all") {
     fail("train.431", "--train-on is \"" + data.train_on + "\", expected completion or all", "--train-on");
   }
@@ -136,6 +135,20 @@ train::Dataset Session::load(const DataSettings& data, const std::string& path, 
   options.longest = longest;
   options.train_on_all = data.train_on == "all";
   options.close = !data.no_eos;
+  return options;
+}
+
+train::Choices Session::load_choices(const DataSettings& data, const std::string& path, Index longest,
+                                     const std::vector<std::string>& answers) const {
+  if (chat_error_) {
+    throw Error(*chat_error_);
+  }
+  return train::load_choices(path, options(data, longest), answers);
+}
+
+train::Dataset Session::load(const DataSettings& data, const std::string& path, Index longest,
+                             bool keep_unlabelled) const {
+  train::DatasetOptions options = this->options(data, longest);
   options.keep_unlabelled = keep_unlabelled;
   train::Dataset dataset = train::load_dataset(path, options);
   if (chat_error_ && dataset.dialogues > 0) {

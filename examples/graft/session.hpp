@@ -9,6 +9,7 @@
 #include <graft/models/checkpoint.hpp>
 #include <graft/text/chat_template.hpp>
 #include <graft/text/tokenizer.hpp>
+#include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
 
 #include "engine.hpp"
@@ -33,11 +34,16 @@ class Session {
   [[nodiscard]] const text::ChatTemplate* chat() const;
   /// The ids that end an answer.
   [[nodiscard]] std::vector<std::int32_t> stop_ids() const;
+  /// Questions with a fixed list of answers, those longer than `longest` tokens left out.
+  [[nodiscard]] train::Choices load_choices(const DataSettings& data, const std::string& path, Index longest,
+                                            const std::vector<std::string>& answers) const;
   /// The examples of a file, cut at `longest` tokens.
   [[nodiscard]] train::Dataset load(const DataSettings& data, const std::string& path, Index longest,
                                     bool keep_unlabelled = false) const;
 
  private:
+  [[nodiscard]] train::DatasetOptions options(const DataSettings& data, Index longest) const;
+
   models::Checkpoint checkpoint_;
   std::unique_ptr<Engine> engine_;
   std::optional<text::Tokenizer> tokenizer_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <graft/base/index.hpp>
 
@@ -30,7 +31,9 @@ struct FinetuneSettings {
   ModelSettings model;
   DataSettings data;
   std::string valid;
-  double val_split = 0;  // below 1 a share of the records, from 1 on a number of them
+  std::vector<std::string> choices;  // the answers of --valid, where it asks questions
+  std::string retain;                // text that the model should still know afterwards
+  double val_split = 0;              // below 1 a share of the records, from 1 on a number of them
 
   std::string adapter;  // empty: lora, or what init_adapter holds
   std::optional<Index> rank;
@@ -72,6 +75,7 @@ struct FinetuneSettings {
 struct EvalSettings {
   ModelSettings model;
   DataSettings data;
+  std::vector<std::string> choices;
   std::string adapter;
   std::string logits;
   bool json = false;
@@ -92,6 +96,20 @@ struct GenerateSettings {
 
 struct InspectSettings {
   std::string path;
+  bool json = false;
+};
+
+struct MergeSettings {
+  std::string model;
+  std::string adapter;
+  std::string out;
+  std::string dtype = "auto";  // as the checkpoint has it; bf16 where that is quantised or F16
+  bool overwrite = false;
+};
+
+struct ReportSettings {
+  std::vector<std::string> runs;
+  std::string svg;
   bool json = false;
 };
 

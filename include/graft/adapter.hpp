@@ -17,19 +17,19 @@ namespace graft {
 /// The pass that an adapter's memory is laid out for: rows it will see, rows a lane has in hand, and whether a backward
 /// follows. `dropout` drives the masks of this pass; without a backward nothing is dropped.
 struct Extent {
-  Index rows = 0;
-  Index lane_rows = 0;
-  bool keep = false;
-  Random dropout{0};
+  Index rows = 0;       ///< that the modules will see
+  Index lane_rows = 0;  ///< that a lane has in hand
+  bool keep = false;    ///< a backward follows
+  Random dropout{0};    ///< the masks of this pass
 };
 
 /// Where a module is made: a linear map of `outputs` x `inputs`, or a stream of `outputs` == `inputs` columns.
 struct Place {
-  Index layer = 0;
-  Sites where = site::none;
-  Index outputs = 0;
-  Index inputs = 0;
-  std::string name;  // module path, for errors and files
+  Index layer = 0;           ///< 0 for what stands once a model
+  Sites where = site::none;  ///< a single site
+  Index outputs = 0;         ///< N, or the width of the stream
+  Index inputs = 0;          ///< M, or the width of the stream
+  std::string name;          ///< module path, for errors and files
 };
 
 /// The word that files hold for a policy: its `name`, or "custom" where it has none.
@@ -49,8 +49,9 @@ template <class Policy>
 //   read_output(be, cache, block, y)     read_output_vjp(be, cache, block, dy)     y = W x, and a copy of dy
 //   add(be, cache, block, y)             add_vjp(be, cache, block, dy)             y += ...
 //
-// then gradients(be, cache, range, x, dy) adds the sums over rows to the parameters, outside the segment. Or a module
-// edits rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh), gradients(be, cache, range).
+// then gradients(be, cache, range, x, dy) adds the sums over rows to the parameters, outside the segment, and
+// merge(be, base, into), where all of this is a change of the weight `base`, adds that change to `into`. Or a module edits
+// rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh), gradients(be, cache, range).
 
 namespace detail {
 template <class M>
@@ -126,6 +127,7 @@ concept weight_adapter = linear_module<typename A::template Module<double>>;
 template <class A>
 concept representation_adapter = stream_module<typename A::template Module<double>>;
 
+/// What At takes: a recipe with its modules.
 template <class A>
 concept adapter = weight_adapter<A> || representation_adapter<A>;
 

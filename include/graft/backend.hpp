@@ -29,6 +29,7 @@ template <class B, class S>
 concept has_weights = std::constructible_from<typename B::template Weight<S>, View<const S>> &&
                       std::constructible_from<typename B::template Weight<S>, Tensor<S>&&>;
 
+/// c = alpha op(a) op(b) + beta c, with a stored a and a frozen b, or with both computed.
 template <class B, class S, class C>
 concept has_gemm = requires(const B& be, C one, View<const S> s, View<const C> c, View<C> out,
                             const typename B::template Weight<S>& w) {
@@ -39,6 +40,7 @@ concept has_gemm = requires(const B& be, C one, View<const S> s, View<const C> c
   be.gemm_tn(one, c, c, one, out);
 };
 
+/// Norms, rotations, activations, losses, copies and sums of the rows of a block.
 template <class B, class C>
 concept has_row_operations = requires(const B& be, C one, View<const C> in, View<C> out, const ops::RmsNorm<C>& norm,
                                       std::span<const std::int32_t> labels) {
@@ -57,6 +59,7 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.dropout(0.5, Random(1), Index{0}, in, out);
 };
 
+/// Rows and columns that are chosen by an index list.
 template <class B, class S, class C>
 concept has_selections = requires(const B& be, C one, View<const C> in, View<C> out, std::span<const Index> list,
                                   const typename B::template Weight<S>& w) {
@@ -69,6 +72,7 @@ concept has_selections = requires(const B& be, C one, View<const C> in, View<C> 
   be.scatter_add_cols(one, in, list, out);
 };
 
+/// Attention over ragged sequences, and its gradient.
 template <class B, class C>
 concept has_attention = requires(const B& be, View<const C> in, View<C> out, const ops::AttentionShape& shape,
                                  std::span<const ops::AttentionSpan> spans) {
@@ -76,6 +80,7 @@ concept has_attention = requires(const B& be, View<const C> in, View<C> out, con
   be.attention_vjp(shape, spans, in, in, in, in, in, in, out, out, out);
 };
 
+/// Sums over whole matrices: gradients of biases, the norm that clips, the way back to orthonormal rows.
 template <class B, class C>
 concept has_parameter_operations = requires(const B& be, C one, View<const C> in, View<C> out) {
   be.add_column_sums(one, in, out);

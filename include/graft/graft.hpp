@@ -4,10 +4,6 @@
 #pragma once
 
 #include <graft/adapter.hpp>
-#include <graft/backend.hpp>
-#include <graft/optimizer.hpp>
-#include <graft/schedule.hpp>
-#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/adapters/graft_pass.hpp>
@@ -21,6 +17,7 @@
 #include <graft/adapters/policies/subspace.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/reference.hpp>
@@ -86,10 +83,12 @@
 #include <graft/models/llama_run.hpp>
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/load_tokenizer.hpp>
+#include <graft/models/merge.hpp>
 #include <graft/models/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/peft_export.hpp>
 #include <graft/models/peft_lora.hpp>
+#include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>
 #include <graft/ops/attention.hpp>
@@ -100,8 +99,10 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
+#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/sgd.hpp>
+#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -130,10 +131,13 @@
 #include <graft/text/utf8.hpp>
 #include <graft/text/vocabulary.hpp>
 #include <graft/text/word_memory.hpp>
+#include <graft/text/write_tokenizer_json.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/epoch.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
+#include <graft/version.hpp>

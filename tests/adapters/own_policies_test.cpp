@@ -12,6 +12,7 @@
 #include <graft/schedules/constant.hpp>
 #include <graft/train/trainer.hpp>
 
+#include "../examples/06_your_own_adapter/output_gain.hpp"
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"
@@ -58,86 +59,8 @@ struct UnitRows {
   };
 };
 
-/// An adapter: y += a * (W x + bias), one gain a row, zero at the start. Nothing of the input is read.
-struct OutputGain {
-  static constexpr std::string_view name = "output_gain";
-
-  template <class Visitor>
-  void for_each_setting(Visitor&&) {}
-  [[nodiscard]] Index trained(const Place& place) const { return place.outputs; }
-
-  template <scalar T>
-  class Module {
-   public:
-    struct Cache {
-      Slab<T> y0;  // (T,N) W x
-      Slab<T> dy;  // (T,N)
-    };
-
-    Module() = default;
-    template <class B, class W>
-    Module(const OutputGain&, const B&, const W&, const Place& place, Random) : gain_(1, place.outputs) {}
-
-    template <class Visitor>
-    void for_each_parameter(Visitor&& visit) {
-      visit("gain", gain_);
-    }
-    [[nodiscard]] bool needs_input() const { return false; }
-    [[nodiscard]] bool needs_output_gradient() const { return false; }
-    [[nodiscard]] bool edits_output() const { return true; }
-
-    void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
-      cache.y0 = arena.slab<T>("own: output", extent.keep, extent.rows, extent.lane_rows, gain_.value.cols);
-    }
-    void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
-      cache.dy = arena.slab<T>("own: gradient", true, extent.keep ? extent.rows : 0, 0, gain_.value.cols);
-    }
-    template <class B>
-    void read_output(const B& be, Cache& cache, Block block, In<T> y) const {
-      be.copy(y, cache.y0.at(block));
-    }
-    template <class B>
-    void add(const B&, Cache& cache, Block block, View<T> y) const {
-      add_scaled(cache.y0.at(block), y);
-    }
-    template <class B>
-    void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
-      be.copy(dy, cache.dy.at(block));
-    }
-    template <class B>
-    void read_output_vjp(const B&, Cache& cache, Block block, View<T> dy) const {
-      add_scaled(cache.dy.at(block), dy);
-    }
-    template <class B>
-    void gradients(const B&, Cache& cache, RowRange run, In<T>, In<T>) {
-      for (Index t = run.begin; t < run.begin + run.rows; ++t) {
-        for (Index j = 0; j < gain_.value.cols; ++j) {
-          gain_.gradient(0, j) += cache.y0.wide()(t, j) * cache.dy.wide()(t, j);
-        }
-      }
-    }
-    template <class B>
-    void merge(const B&, T factor, View<T> weight) const {
-      for (Index i = 0; i < weight.rows; ++i) {
-        for (Index j = 0; j < weight.cols; ++j) {
-          weight(i, j) *= T(1) + factor * gain_.value(0, i);
-        }
-      }
-    }
-
-   private:
-    void add_scaled(View<const T> from, View<T> to) const {
-      for (Index i = 0; i < to.rows; ++i) {
-        for (Index j = 0; j < to.cols; ++j) {
-          to(i, j) += gain_.value(0, j) * from(i, j);
-        }
-      }
-    }
-    Parameter<T> gain_;
-  };
-};
-
 using OwnSkeletons = adapters::Pmss<2, EverySecond>;
+using example::OutputGain;
 using OwnEdits = adapters::Subspace<2, UnitRows>;
 using Own =
     Stack<At<site::linear, OwnSkeletons>, At<site::query | site::down, OutputGain>, At<site::residual, OwnEdits>>;
@@ -151,12 +74,6 @@ TEST_CASE("policies and an adapter from outside keep the adapter contract togeth
   Own own;
   std::get<2>(own.parts).placement.positions = ends(2, 2);
   test::adapter_contract(own, {.trained = pmss + gains + edits});
-}
-
-TEST_CASE("the one adapter from outside merges as it attaches") {
-  Own own;
-  std::get<0>(own.parts).placement.sites = std::get<2>(own.parts).placement.sites = site::none;
-  test::adapter_contract(own, {.trained = 2 * (8 + 7)});
 }
 
 TEST_CASE("policies and an adapter from outside train, and come back from a file as they were, ready to train on") {

@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
 SPDX = "// SPDX-License-Identifier: Apache-2.0\n"
 GOOD = {
     "CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\n",
@@ -14,6 +15,8 @@ GOOD = {
     "include/graft/ops/gemm.hpp": SPDX + "#pragma once\n#include <graft/core/view.hpp>\n",
     "tests/core/view_test.cpp": SPDX,
     "tests/ops/gemm_test.cpp": SPDX,
+    "README.md": "# graft\n",
+    **{f"docs/{name}": (DOCS / name).read_text(encoding="utf-8") for name in ("Doxyfile", "api.sed", "namespaces.dox")},
 }
 GEMM = "include/graft/ops/gemm.hpp"
 MISTAKES = [  # check, file, what is appended to it (None: the file is removed), words of the finding
@@ -37,6 +40,11 @@ MISTAKES = [  # check, file, what is appended to it (None: the file is removed),
     ("errors", GEMM, 'inline void f() { fail("shape.100", ""); }\n', "shape.100 has no row"),
     ("errors", GEMM, 'inline void f() { fail("shape.100", ""); }\n', "shape.100 is provoked by no test"),
     ("errors", "docs/errors.md", "| shape.100 | cause | cure |\n", "nothing throws shape.100"),
+    ("api", GEMM, "namespace graft::ops {\nvoid f();\n}\n", "f() (function) of namespace graft::ops is not documented"),
+    ("api", GEMM, "namespace graft {\nstruct X {\n  int a, b;  // both\n};\n}\n", "Compound graft::X is not documented"),
+    ("api", GEMM, "namespace graft {\n/// As \\quick does.\nstruct X {};\n}\n", "unknown command"),
+    ("api", GEMM, "namespace graft {\ntemplate <class T>\nconcept x = true;\n}\n", "concept graft::x has no sentence"),
+    ("api", GEMM, "namespace graft::attic {\nvoid f();\n}\n", "namespace graft::attic has no sentence"),
     ("pages", "docs/a.md", "```cpp\nint x = 1;\n```\n", "compiled nowhere: int x = 1;"),
     ("pages", "docs/a.md", "`graft/core/none.hpp`\n", "names graft/core/none.hpp"),
     ("pages", "docs/a.md", "[b](b.md)\n", "links to b.md"),
@@ -59,15 +67,18 @@ def run(check, changes):
         return subprocess.run(command, capture_output=True, text=True)
 
 
-findings = []
+findings, skipped = [], set()
 for check in sorted({mistake[0] for mistake in MISTAKES}):
     done = run(check, {})
-    if done.returncode != 0:
+    if done.returncode == 77:  # the check itself says what it lacks
+        skipped.add(check)
+    elif done.returncode != 0:
         findings.append(f"{check}: a tree without mistakes fails:\n{done.stdout}{done.stderr}")
-for check, file, extra, words in MISTAKES:
+tried = [mistake for mistake in MISTAKES if mistake[0] not in skipped]
+for check, file, extra, words in tried:
     done = run(check, {file: None if extra is None else GOOD.get(file, "") + extra})
     if done.returncode != 1 or words not in done.stdout:
         findings.append(f"{check}: '{words}' expected for {file}, got {done.returncode}:\n{done.stdout}{done.stderr}")
 if findings:
     sys.exit("\n".join(findings))
-print(f"{len(MISTAKES)} mistakes found")
+print(f"{len(tried)} mistakes found")

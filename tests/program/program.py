@@ -12,7 +12,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 SHARED = ROOT.parent / "shared"
-GRAFT = sys.argv[1]
+GRAFT = str(pathlib.Path(sys.argv[1]).resolve())
 SKIP = 77
 
 

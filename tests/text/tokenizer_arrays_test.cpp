@@ -4,8 +4,6 @@
 #include <graft/io/gguf.hpp>
 #include <graft/text/pcre2.hpp>
 
-#include <cstring>
-
 #include "support/catch.hpp"
 #include "text/tokenizer_fixtures.hpp"
 
@@ -14,51 +12,6 @@ using test::contains;
 using test::Ids;
 
 namespace {
-
-/// The pieces of a SentencePiece model: protobuf, field 1 of the model holds {1: piece, 2: score, 3: type}.
-text::TokenizerArrays read_sentencepiece(const std::string& bytes) {
-  std::size_t at = 0;
-  const auto varint = [&] {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0;; shift += 7) {
-      const auto byte = static_cast<unsigned char>(bytes.at(at++));
-      value |= std::uint64_t{byte & 0x7FU} << shift;
-      if (byte < 0x80) {
-        return value;
-      }
-    }
-  };
-  text::TokenizerArrays arrays;
-  arrays.model = "llama";
-  arrays.bos = 1;
-  arrays.eos = 2;
-  arrays.unk = 0;
-  while (at < bytes.size()) {
-    const std::uint64_t field = varint();
-    const std::uint64_t length = varint();
-    const std::size_t end = at + length;
-    if (field == (1 << 3 | 2)) {
-      arrays.types.push_back(1);
-      while (at < end) {
-        const std::uint64_t inner = varint();
-        if (inner == (1 << 3 | 2)) {
-          const std::uint64_t size = varint();
-          arrays.tokens.push_back(bytes.substr(at, size));
-          at += size;
-        } else if (inner == (2 << 3 | 5)) {
-          float score = 0;
-          std::memcpy(&score, bytes.data() + at, sizeof score);
-          arrays.scores.push_back(score);
-          at += sizeof score;
-        } else {
-          arrays.types.back() = static_cast<std::int32_t>(varint());
-        }
-      }
-    }
-    at = end;
-  }
-  return arrays;
-}
 
 text::TokenizerArrays small_arrays() {
   text::TokenizerArrays arrays;
@@ -73,7 +26,7 @@ text::TokenizerArrays small_arrays() {
 }  // namespace
 
 TEST_CASE("pieces merged by their scores have the ids that sentencepiece gives", "[text]") {
-  const auto arrays = read_sentencepiece(test::contents(test::golden("tokenizer/sentencepiece/tokenizer.model")));
+  const text::TokenizerArrays arrays = test::sentencepiece_arrays();
   REQUIRE(arrays.tokens.size() == 512);
   REQUIRE(arrays.scores.size() == 512);
   const text::Tokenizer tokenizer = text::from_arrays(arrays, "tokenizer.model");
@@ -103,23 +56,7 @@ TEST_CASE("control and user-defined tokens are found in texts, and only control 
 TEST_CASE("each GGUF name stands for the pattern and the habits of its family", "[text]") {
   for (const auto& [pre, kind] : {std::pair{"gpt-2", "bytelevel-gpt2"}, std::pair{"smollm", "bytelevel-smollm"},
                                   std::pair{"llama-bpe", "bytelevel-llama3"}, std::pair{"qwen2", "bytelevel-qwen2"}}) {
-    const io::Json json = test::json_file(test::golden(std::string("tokenizer/") + kind + "/tokenizer.json"));
-    text::TokenizerArrays arrays;
-    arrays.model = "gpt2";
-    arrays.pre = pre;
-    arrays.tokens.resize(json["model"]["vocab"].size() + json["added_tokens"].size());
-    arrays.types.assign(arrays.tokens.size(), 1);
-    for (const auto& [spelling, id] : json["model"]["vocab"].items()) {
-      arrays.tokens[id.get<std::size_t>()] = spelling;
-    }
-    for (const io::Json& added : json["added_tokens"]) {
-      arrays.tokens[added["id"].get<std::size_t>()] = added["content"];
-      arrays.types[added["id"].get<std::size_t>()] = added["special"].get<bool>() ? 3 : 4;
-    }
-    for (const io::Json& merge : json["model"]["merges"]) {
-      arrays.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
-    }
-    const text::Tokenizer tokenizer = text::from_arrays(arrays, "f.gguf");
+    const text::Tokenizer tokenizer = text::from_arrays(test::byte_level_arrays(kind, pre), "f.gguf");
     for (const io::Json& row : test::json_lines(test::golden(std::string("tokenizer/") + kind + "/ids.jsonl"))) {
       if (row.contains("text")) {
         INFO(pre << " " << row.dump());

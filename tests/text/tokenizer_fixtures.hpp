@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>  // memcpy
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
 
 #include <graft/io/json.hpp>
+#include <graft/text/tokenizer_arrays.hpp>
 #include <graft/text/tokenizer_json.hpp>
 
 #include "support/paths.hpp"
@@ -42,5 +44,72 @@ inline text::Tokenizer golden_tokenizer(const std::string& kind,
 }
 
 using Ids = std::vector<std::int32_t>;
+
+/// A golden byte-level tokenizer as GGUF would hold it, its pre-tokenizer under the name `pre`.
+inline text::TokenizerArrays byte_level_arrays(const std::string& kind, const std::string& pre) {
+  const io::Json json = json_file(golden("tokenizer/" + kind + "/tokenizer.json"));
+  text::TokenizerArrays arrays;
+  arrays.model = "gpt2";
+  arrays.pre = pre;
+  arrays.tokens.resize(json["model"]["vocab"].size() + json["added_tokens"].size());
+  arrays.types.assign(arrays.tokens.size(), 1);
+  for (const auto& [spelling, id] : json["model"]["vocab"].items()) {
+    arrays.tokens[id.get<std::size_t>()] = spelling;
+  }
+  for (const io::Json& added : json["added_tokens"]) {
+    arrays.tokens[added["id"].get<std::size_t>()] = added["content"];
+    arrays.types[added["id"].get<std::size_t>()] = added["special"].get<bool>() ? 3 : 4;
+  }
+  for (const io::Json& merge : json["model"]["merges"]) {
+    arrays.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  }
+  return arrays;
+}
+
+/// The pieces of the golden SentencePiece model: protobuf, field 1 of the model holds {1: piece, 2: score, 3: type}.
+inline text::TokenizerArrays sentencepiece_arrays() {
+  const std::string bytes = contents(golden("tokenizer/sentencepiece/tokenizer.model"));
+  std::size_t at = 0;
+  const auto varint = [&] {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const auto byte = static_cast<unsigned char>(bytes.at(at++));
+      value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) {
+        return value;
+      }
+    }
+  };
+  text::TokenizerArrays arrays;
+  arrays.model = "llama";
+  arrays.bos = 1;
+  arrays.eos = 2;
+  arrays.unk = 0;
+  while (at < bytes.size()) {
+    const std::uint64_t field = varint();
+    const std::uint64_t length = varint();
+    const std::size_t end = at + length;
+    if (field == (1 << 3 | 2)) {
+      arrays.types.push_back(1);
+      while (at < end) {
+        const std::uint64_t inner = varint();
+        if (inner == (1 << 3 | 2)) {
+          const std::uint64_t size = varint();
+          arrays.tokens.push_back(bytes.substr(at, size));
+          at += size;
+        } else if (inner == (2 << 3 | 5)) {
+          float score = 0;
+          std::memcpy(&score, bytes.data() + at, sizeof score);
+          arrays.scores.push_back(score);
+          at += sizeof score;
+        } else {
+          arrays.types.back() = static_cast<std::int32_t>(varint());
+        }
+      }
+    }
+    at = end;
+  }
+  return arrays;
+}
 
 }  // namespace graft::test

@@ -89,6 +89,19 @@ TEST_CASE("an adapter changes what is evaluated only where it is given") {
   CHECK(train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 3).nll == bare);
 }
 
+TEST_CASE("each example has sums of its own, whatever batch it stood in") {
+  const Golden golden;
+  const auto each = train::evaluate_each<Model, TunedLora>(golden.be, golden.model, nullptr, golden.examples, 2);
+  REQUIRE(each.size() == golden.examples.size());
+  for (std::size_t i = 0; i < each.size(); ++i) {
+    const auto alone = std::span(golden.examples).subspan(i, 1);
+    const train::Evaluation expected = train::evaluate<Model, TunedLora>(golden.be, golden.model, nullptr, alone, 1);
+    CHECK(each[i].tokens == expected.tokens);
+    CHECK(each[i].right == expected.right);
+    CHECK(each[i].nll == Approx(expected.nll).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("examples without a label count nothing") {
   const Golden golden;
   const std::vector<train::Example> silent = {{{5, 6, 7}, {train::ignored, train::ignored, train::ignored}, 3}};

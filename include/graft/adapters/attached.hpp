@@ -13,10 +13,10 @@ namespace graft {
 /// One module, where it stands, and the recipe that made it (its part's, unless a file gave it another rank).
 template <class A, scalar T>
 struct Grafted {
-  typename A::template Module<T> module;
-  Place place;
-  Part part = Part::both;
-  A recipe{};
+  typename A::template Module<T> module;  ///< its parameters, forward and backward
+  Place place;                            ///< layer, site and extents
+  Part part = Part::both;                 ///< the share of the positions that it edits
+  A recipe{};                             ///< its part's, or the file's own
 
   /// The prefix of its parameters' names: module path, part where untied, adapter.
   [[nodiscard]] std::string path() const {
@@ -28,11 +28,12 @@ struct Grafted {
 /// All modules of one part of a stack, with a table from (layer, site) to the run of them that stands there.
 template <class A, scalar T>
 struct Grafts {
-  A adapter;
-  Placement placement;
-  std::vector<Grafted<A, T>> modules;
-  std::vector<RowRange> slots;  // of modules
+  A adapter;                           ///< the recipe
+  Placement placement;                 ///< which layers, sites and positions were asked for
+  std::vector<Grafted<A, T>> modules;  ///< by layer, site and part
+  std::vector<RowRange> slots;  ///< run of modules at [layer * site::count + site_index]; empty where none is asked for
 
+  /// The run of modules at one site of a layer; it has no rows where none stands.
   [[nodiscard]] RowRange at(Index layer, Sites one) const {
     return slots.empty() ? RowRange{} : slots[static_cast<std::size_t>(layer * site::count + site_index(one))];
   }
@@ -45,11 +46,11 @@ class Attached;
 template <scalar T, class... Ats>
 class Attached<T, Stack<Ats...>> {
  public:
-  using Scalar = T;
-  using StackType = Stack<Ats...>;
+  using Scalar = T;                 ///< of every parameter
+  using StackType = Stack<Ats...>;  ///< the recipes it was made of
 
-  std::tuple<Grafts<typename Ats::Adapter, T>...> parts;
-  Index layers = 0;
+  std::tuple<Grafts<typename Ats::Adapter, T>...> parts;  ///< in the order of the stack
+  Index layers = 0;                                       ///< of the model
 
   /// Calls visit(recipe, placement, grafted) for every module, in the order of parts, layers and sites.
   template <class Visitor>

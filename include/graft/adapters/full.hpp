@@ -11,20 +11,24 @@ namespace graft::adapters {
 /// Grafts nothing onto a linear map, norm or table: its value is the model's memory, and only gradients are new. The
 /// model must be stored in the precision it computes in (Uniform), since there is no second copy to sum small steps in.
 struct Full {
-  static constexpr std::string_view name = "full";
+  static constexpr std::string_view name = "full";  ///< in files and messages
 
+  /// There is nothing to set.
   template <class Visitor>
   void for_each_setting(Visitor&&) {}
 
+  /// A weight, gain or table of the model with its gradient, and the bias where there is one.
   template <scalar T>
   class Module {
    public:
+    /// Nothing: x and dy are the layer's.
     struct Cache {};
 
     Module() = default;
     /// `bias` may be empty (a map without one, a norm, a table).
     Module(View<T> weight, View<T> bias) : weight_(weight), bias_(bias) {}
 
+    /// Calls visit("weight", parameter), then visit("bias", parameter) where there is one.
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
       visit("weight", weight_);
@@ -32,10 +36,10 @@ struct Full {
         visit("bias", bias_);
       }
     }
-    [[nodiscard]] bool needs_input() const { return true; }
-    [[nodiscard]] bool needs_output_gradient() const { return true; }
-    void lay_out_kept(Cache&, Arena&, const Extent&) const {}
-    void lay_out_scratch(Cache&, Arena&, const Extent&) const {}
+    [[nodiscard]] bool needs_input() const { return true; }            ///< for dW = dy' x
+    [[nodiscard]] bool needs_output_gradient() const { return true; }  ///< for dW = dy' x
+    void lay_out_kept(Cache&, Arena&, const Extent&) const {}          ///< keeps nothing
+    void lay_out_scratch(Cache&, Arena&, const Extent&) const {}       ///< keeps nothing
 
     /// dW += dy' x, dbias += sum of dy.
     template <class B>

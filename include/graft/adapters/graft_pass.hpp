@@ -17,7 +17,7 @@ class GraftPass;
 template <scalar T, class... Ats>
 class GraftPass<Attached<T, Stack<Ats...>>> {
  public:
-  using AttachedType = Attached<T, Stack<Ats...>>;
+  using AttachedType = Attached<T, Stack<Ats...>>;  ///< what the bank holds
 
   /// Binds the bank to a batch.
   void begin(std::span<AttachedType* const> bank, const Ragged& batch, Index block_rows, Random dropout) {
@@ -47,12 +47,13 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     }
   }
 
-  /// Memory of one layer's modules: what lives until the backward, and what the layer gives back.
+  /// Memory of one layer's modules that lives until the backward.
   void lay_out_kept(Arena& arena, Index layer, bool keep) {
     each_in_layer(layer, keep, [&](auto& grafted, auto& cache, const Extent& extent) {
       grafted.module.lay_out_kept(cache, arena, extent);
     });
   }
+  /// Memory of one layer's modules that the layer gives back.
   void lay_out_scratch(Arena& arena, Index layer, bool keep) {
     each_in_layer(layer, keep, [&](auto& grafted, auto& cache, const Extent& extent) {
       grafted.module.lay_out_scratch(cache, arena, extent);
@@ -72,8 +73,10 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   /// What stands at one site of one layer.
   class Site {
    public:
+    /// `one` is a single site.
     Site(GraftPass& pass, Index layer, Sites one) : pass_(&pass), layer_(layer), one_(one) {}
 
+    /// Whether some module here needs x or dy for its gradients(), or a copy of x or dy that it may edit. @{
     [[nodiscard]] bool needs_input() const {
       return any([](const auto& m)
                    requires requires { m.needs_input(); }
@@ -94,7 +97,9 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
                    requires requires { m.edits_output(); }
                  { return m.edits_output(); });
     }
+    /// @}
 
+    /// Shows every module the weight it stands on, before the segments of its layer.
     template <class B, class W>
     [[gnu::noinline]] void prepare(const B& be, const W& weight) const {
       each([&](Member&, auto&, auto& grafted, auto& cache) {
@@ -104,8 +109,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       });
     }
 
-    // The four phases and their mirror images, on the rows of one block that belong to each module. None is inlined: each
-    // is called from many places and holds the code of every adapter.
+    /// The four phases and their mirror images, on the rows of one block that belong to each module. None is inlined:
+    /// each is called from many places and holds the code of every adapter. @{
     template <class B>
     [[gnu::noinline]] void read(const B& be, Block b, In<T> x) const {
       phase(b, x, [&](auto& m, auto& c, Block p, View<const T> v) {
@@ -170,6 +175,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         }
       });
     }
+    /// @}
 
     /// Sums over rows, outside the segment; x and dy are wide where somebody here reads them.
     template <class B>
@@ -198,7 +204,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       });
     }
 
-    // Edits of a stream, at the chosen rows of one block: h is the block, its first row the block's first.
+    /// Edits of a stream, at the chosen rows of one block: h is the block, its first row the block's first. @{
     template <class B>
     [[gnu::noinline]] void edit(const B& be, Block b, View<T> h) const {
       each([&](Member&, auto& caches, auto& grafted, auto& cache) {
@@ -224,6 +230,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         }
       });
     }
+    /// @}
     /// Calls visit(module, run) for the modules that train the table or head itself.
     template <class Visitor>
     void each_run(Visitor&& visit) const {
@@ -306,10 +313,11 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
 
   /// What stands in one layer; the argument that a block's forward and backward take.
   struct Layer {
-    GraftPass* pass;
-    Index index;
+    GraftPass* pass;  ///< bound to the batch
+    Index index;      ///< of the layer
 
-    [[nodiscard]] Site at(Sites one) const { return Site(*pass, index, one); }
+    [[nodiscard]] Site at(Sites one) const { return Site(*pass, index, one); }  ///< what stands at one site
+    /// Site::prepare at every linear map of `block`.
     template <class B, class Block>
     void prepare(const B& be, const Block& block) const {
       for (Sites one = 1; one <= site::down; one <<= 1) {
@@ -317,8 +325,9 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       }
     }
   };
-  [[nodiscard]] Layer layer(Index index) { return {this, index}; }
+  [[nodiscard]] Layer layer(Index index) { return {this, index}; }  ///< what a block's forward takes
 
+  /// Whether a member of the bank stands at one of the sites of a layer.
   [[nodiscard]] bool any(Index layer, Sites sites) const {
     return std::any_of(members_.begin(), members_.end(),
                        [&](const Member& m) { return m.attached->any(layer, sites); });

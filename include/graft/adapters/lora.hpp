@@ -11,12 +11,13 @@ namespace graft::adapters {
 /// Low-rank update of a linear map. Lora<8> fixes the rank in the type, Lora<>{.rank = 8} at run time.
 template <Index Rank = dynamic, initializer Init = policies::KaimingUniform, scaling Scale = policies::AlphaOverRank>
 struct Lora {
-  static constexpr std::string_view name = "lora";
+  static constexpr std::string_view name = "lora";  ///< in files and messages
 
-  Index rank = Rank == dynamic ? 8 : Rank;
-  double alpha = 16;
-  double dropout = 0;  // on the input of A, in training
+  Index rank = Rank == dynamic ? 8 : Rank;  ///< r
+  double alpha = 16;                        ///< of the scaling
+  double dropout = 0;                       ///< on the input of A, in training
 
+  /// Calls visit(name, value) for the settings that a file holds.
   template <class Visitor>
   void for_each_setting(Visitor&& visit) {
     visit("rank", rank);
@@ -35,15 +36,17 @@ struct Lora {
   template <scalar T>
   class Module {
    public:
+    /// What one pass has in hand, for T rows of the map.
     struct Cache {
-      Slab<T> z;        // (T,r) A x
-      Slab<T> u;        // (T,r) s B' dy
-      Slab<T> dropped;  // (T,M) x under the dropout mask
-      Random dropout{0};
-      bool drops = false;
+      Slab<T> z;           ///< (T,r) A x
+      Slab<T> u;           ///< (T,r) s B' dy
+      Slab<T> dropped;     ///< (T,M) x under the dropout mask
+      Random dropout{0};   ///< masks of this pass
+      bool drops = false;  ///< x is masked in this pass
     };
 
     Module() = default;
+    /// A random, B zero; no rank, or another than the type's, is adapter.601.
     template <class B, class W>
     Module(const Lora& recipe, const B&, const W&, const Place& place, Random random)
         : a_(checked_rank(recipe, place), place.inputs),
@@ -53,38 +56,45 @@ struct Lora {
       Init::fill(a_.value, random);
     }
 
+    /// Calls visit(name, parameter) for A and B, by PEFT's names.
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
       visit("lora_A.weight", a_);
       visit("lora_B.weight", b_);
     }
-    [[nodiscard]] T scale() const { return scale_; }
-    [[nodiscard]] bool needs_input() const { return true; }
-    [[nodiscard]] bool needs_output_gradient() const { return true; }
+    [[nodiscard]] T scale() const { return scale_; }                   ///< s
+    [[nodiscard]] bool needs_input() const { return true; }            ///< for dA = u' x
+    [[nodiscard]] bool needs_output_gradient() const { return true; }  ///< for dB = s dy' z
 
+    /// z, which lives until the backward.
     void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.z = arena.slab<T>("adapter: A x", extent.keep, extent.rows, extent.lane_rows, a_.value.rows);
       cache.drops = extent.keep && dropout_ > 0;
       cache.dropout = extent.dropout;
     }
+    /// u and, under dropout, a masked x.
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.u = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, a_.value.rows);
       cache.dropped = arena.slab<T>("adapter: dropped input", true, cache.drops ? extent.rows : 0, 0, a_.value.cols);
     }
 
+    /// z = A x, of the masked x under dropout.
     template <class B>
     void read(const B& be, Cache& cache, Block block, In<T> x) const {
       be.gemm_nt(1, masked(be, cache, block, x), a_.value, 0, cache.z.at(block));  // (T,M)(r,M)' -> (T,r)
     }
+    /// y += s B z.
     template <class B>
     void add(const B& be, Cache& cache, Block block, View<T> y) const {
       be.gemm_nt(scale_, cache.z.at(block), b_.value, 1, y);  // (T,r)(N,r)' -> (T,N)
     }
 
+    /// u = s B' dy.
     template <class B>
     void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
       be.gemm_nn(scale_, dy, b_.value, 0, cache.u.at(block));  // (T,N)(N,r) -> (T,r)
     }
+    /// dx += A' u, under the mask of read().
     template <class B>
     void read_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
       if (!cache.drops) {
@@ -109,10 +119,10 @@ struct Lora {
       be.gemm_tn(scale_, dy, cache.z.wide().middle_rows(run.begin, run.rows), 1, b_.gradient.view());  // -> (N,r)
     }
 
-    /// W += factor s B A: what attached computes, for a weight that may change.
+    /// into += s B A: what attached computes, as a change of the weight.
     template <class B>
-    void merge(const B& be, T factor, View<T> weight) const {
-      be.gemm_nn(factor * scale_, b_.value, a_.value, 1, weight);
+    void merge(const B& be, In<T>, View<T> into) const {
+      be.gemm_nn(scale_, b_.value, a_.value, 1, into);  // (N,r)(r,M) -> (N,M)
     }
 
    private:

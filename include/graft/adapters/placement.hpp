@@ -13,9 +13,10 @@ namespace graft {
 
 /// Which layers: a list, or all.
 struct Layers {
-  bool all = true;
-  std::vector<Index> chosen;
+  bool all = true;            ///< then `chosen` has no say
+  std::vector<Index> chosen;  ///< counted from 0
 
+  /// Whether a layer is meant.
   [[nodiscard]] bool contains(Index layer) const {
     return all || std::find(chosen.begin(), chosen.end(), layer) != chosen.end();
   }
@@ -30,9 +31,9 @@ inline const Layers every_layer{};
 
 /// Which rows of a sequence: the first and last tokens of its prompt, or all rows (generated ones too).
 struct Positions {
-  bool all = true;
-  Index first = 0;
-  Index last = 0;
+  bool all = true;  ///< then first and last have no say
+  Index first = 0;  ///< tokens that the prompt opens with
+  Index last = 0;   ///< tokens that it ends with
 
   friend bool operator==(const Positions&, const Positions&) = default;
 };
@@ -46,11 +47,11 @@ inline constexpr Positions every_position{};
 
 /// Where the modules of one adapter stand. Tied: one module a layer edits prefix and suffix; untied: one each.
 struct Placement {
-  Layers layers{};
-  Positions positions{};
-  bool tied = true;
-  Sites sites = site::everything;      // narrows the sites of At, for targets chosen at run time
-  std::vector<std::string> modules{};  // narrows further, to these module paths; empty = no further
+  Layers layers{};                     ///< all by default
+  Positions positions{};               ///< all by default; only streams have them
+  bool tied = true;                    ///< prefix and suffix share a module
+  Sites sites = site::everything;      ///< narrows the sites of At, for targets chosen at run time
+  std::vector<std::string> modules{};  ///< narrows further, to these module paths; empty = no further
 
   /// Whether prefix and suffix have a module each: untied, and both asked for.
   [[nodiscard]] bool splits() const { return !tied && !positions.all && positions.first > 0 && positions.last > 0; }
@@ -66,8 +67,8 @@ enum class Part { both, prefix, suffix };
 
 /// The rows of a batch that a part edits, in rising order: in the batch, and within a block of `block_rows`.
 struct EditRows {
-  std::vector<Index> in_batch;
-  std::vector<Index> in_block;
+  std::vector<Index> in_batch;  ///< counted in the batch
+  std::vector<Index> in_block;  ///< counted in their block
 };
 
 /// pyreft's rule without its padding: with prompt length L the first min(first, L/2) and the last min(last, L/2) tokens

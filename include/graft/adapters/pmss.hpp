@@ -23,14 +23,15 @@ enum class Side { output, input };
 /// are the same map. Each needs one skinny product and one panel (C or R), gathered into the arena, and keeps only z.
 template <Index Rank = dynamic, selector Select = policies::PivotedQr, scaling Scale = policies::AlphaOverRank>
 struct Pmss {
-  static constexpr std::string_view name = "pmss";
+  static constexpr std::string_view name = "pmss";  ///< in files and messages
 
-  Index rank = Rank == dynamic ? 64 : Rank;
-  Index columns = 0;   // c; 0 = rank
-  Index rows = 0;      // r; 0 = rank
-  double alpha = 0;    // 0 = twice the larger of c and r, so that s = 2
-  bool clamp = false;  // lower c and r to what a smaller matrix has; s stays that of the rank asked for
+  Index rank = Rank == dynamic ? 64 : Rank;  ///< c and r where they are 0
+  Index columns = 0;                         ///< c; 0 = rank
+  Index rows = 0;                            ///< r; 0 = rank
+  double alpha = 0;                          ///< 0 = twice the larger of c and r, so that s = 2
+  bool clamp = false;  ///< lower c and r to what a smaller matrix has; s stays that of the rank asked for
 
+  /// Calls visit(name, value) for the settings that a file holds.
   template <class Visitor>
   void for_each_setting(Visitor&& visit) {
     visit("rank", rank);
@@ -44,6 +45,7 @@ struct Pmss {
   static void for_each_policy(Visitor&& visit) {
     visit("scaling", policy_name<Scale>());
   }
+  /// s, of the rank that was asked for.
   [[nodiscard]] double scale() const {
     const Index larger = std::max(columns > 0 ? columns : rank, rows > 0 ? rows : rank);
     return Scale::scale(alpha != 0 ? alpha : 2.0 * static_cast<double>(larger), larger);
@@ -59,14 +61,16 @@ struct Pmss {
   template <scalar T>
   class Module {
    public:
+    /// What one pass has in hand, for T rows of the map.
     struct Cache {
-      View<T> panel;  // (N,c) C, or (r,M) R
-      Slab<T> z;      // (T,r)
-      Slab<T> v;      // (T,c) v, or q
-      Slab<T> small;  // (lane, max(c,r))
+      View<T> panel;  ///< (N,c) C, or (r,M) R
+      Slab<T> z;      ///< (T,r) y0[K], or R x
+      Slab<T> v;      ///< (T,c) v, or q
+      Slab<T> small;  ///< (lane, max(c,r))
     };
 
     Module() = default;
+    /// U zero, J and K chosen from the weight itself; nothing is drawn.
     template <class B, class W>
     Module(const Pmss& recipe, const B&, const W& weight, const Place& place, Random)
         : Module(recipe, checked(recipe, weight.view(), place), place) {}
@@ -79,6 +83,7 @@ struct Pmss {
           inputs_(place.inputs),
           side_(place.outputs <= place.inputs ? Side::output : Side::input) {}
 
+    /// Calls visit("U", parameter): the skeletons are frozen.
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
       visit("U", u_);
@@ -89,17 +94,19 @@ struct Pmss {
       visit("J", skeleton_.columns);
       visit("K", skeleton_.rows);
     }
-    [[nodiscard]] T scale() const { return scale_; }
-    [[nodiscard]] Side side() const { return side_; }
-    [[nodiscard]] const Skeleton& skeleton() const { return skeleton_; }
-    [[nodiscard]] bool needs_input() const { return false; }
-    [[nodiscard]] bool needs_output_gradient() const { return false; }
-    [[nodiscard]] bool edits_input() const { return side_ == Side::input; }
-    [[nodiscard]] bool edits_output() const { return side_ == Side::output; }
+    [[nodiscard]] T scale() const { return scale_; }                           ///< s
+    [[nodiscard]] Side side() const { return side_; }                          ///< the smaller of the map's two
+    [[nodiscard]] const Skeleton& skeleton() const { return skeleton_; }       ///< J and K
+    [[nodiscard]] bool needs_input() const { return false; }                   ///< z is enough
+    [[nodiscard]] bool needs_output_gradient() const { return false; }         ///< v is enough
+    [[nodiscard]] bool edits_input() const { return side_ == Side::input; }    ///< a copy of x, in the columns J
+    [[nodiscard]] bool edits_output() const { return side_ == Side::output; }  ///< a copy of dy, in the rows K
 
+    /// z, which lives until the backward.
     void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.z = arena.slab<T>("adapter: skeleton rows", extent.keep, extent.rows, extent.lane_rows, r());
     }
+    /// The panel, v and a lane's small product, which the layer gives back.
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.panel = side_ == Side::output ? arena.take<T>("adapter: skeleton panel", outputs_, c())
                                           : arena.take<T>("adapter: skeleton panel", r(), inputs_);
@@ -116,24 +123,28 @@ struct Pmss {
       }
     }
 
+    /// Input edit: z = R x.
     template <class B>
     void read(const B& be, Cache& cache, Block block, In<T> x) const {
       if (side_ == Side::input) {
         be.gemm_nt(1, x, cache.panel, 0, cache.z.at(block));  // (T,M)(r,M)' -> (T,r)
       }
     }
+    /// Input edit: x[J] += s U z.
     template <class B>
     void edit_input(const B& be, Cache& cache, Block block, View<T> x) const {
       if (side_ == Side::input) {
         be.scatter_add_cols(scale_, core(be, cache, block), columns(), x);
       }
     }
+    /// Output edit: z = y0[K].
     template <class B>
     void read_output(const B& be, Cache& cache, Block block, In<T> y) const {
       if (side_ == Side::output) {
         be.gather_cols(y, rows(), cache.z.at(block));
       }
     }
+    /// Output edit: y += s C U z.
     template <class B>
     void add(const B& be, Cache& cache, Block block, View<T> y) const {
       if (side_ == Side::output) {
@@ -141,24 +152,28 @@ struct Pmss {
       }
     }
 
+    /// Output edit: v = C' dy.
     template <class B>
     void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
       if (side_ == Side::output) {
         be.gemm_nn(1, dy, cache.panel, 0, cache.v.at(block));  // (T,N)(N,c) -> (T,c)
       }
     }
+    /// Output edit: dy[K] += s U' v.
     template <class B>
     void read_output_vjp(const B& be, Cache& cache, Block block, View<T> dy) const {
       if (side_ == Side::output) {
         be.scatter_add_cols(scale_, core_vjp(be, cache, block), rows(), dy);
       }
     }
+    /// Input edit: q = dx'[J].
     template <class B>
     void edit_input_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
       if (side_ == Side::input) {
         be.gather_cols(dx, columns(), cache.v.at(block));
       }
     }
+    /// Input edit: dx += s R' U' q.
     template <class B>
     void read_vjp(const B& be, Cache& cache, Block block, View<T> dx) const {
       if (side_ == Side::input) {
@@ -170,6 +185,18 @@ struct Pmss {
     void gradients(const B& be, Cache& cache, RowRange run, In<T>, In<T>) {
       be.gemm_tn(scale_, cache.v.wide().middle_rows(run.begin, run.rows),
                  cache.z.wide().middle_rows(run.begin, run.rows), 1, u_.gradient.view());  // -> (c,r)
+    }
+
+    /// into += s C U R, gathered from the untouched `base`: what attached computes, as a change of the weight.
+    template <class B>
+    void merge(const B& be, In<T> base, View<T> into) const {
+      Tensor<T> left(outputs_, c());  // C
+      Tensor<T> right(r(), inputs_);  // R
+      Tensor<T> both(outputs_, r());  // C U
+      be.gather_cols(base, columns(), left.view());
+      be.gather_rows(base, rows(), right.view());
+      be.gemm_nn(1, left.view(), u_.value, 0, both.view());    // (N,c)(c,r) -> (N,r)
+      be.gemm_nn(scale_, both.view(), right.view(), 1, into);  // (N,r)(r,M) -> (N,M)
     }
 
    private:

@@ -23,19 +23,20 @@ struct At {
                 "At<sites, A>: A rewrites hidden rows; it belongs on a stream: site::residual, site::attention, ...");
   static_assert(S != site::none, "At<sites, A>: no site is named");
 
-  using Adapter = A;
-  static constexpr Sites sites = S;
+  using Adapter = A;                 ///< the recipe
+  static constexpr Sites sites = S;  ///< where it may stand; the placement narrows them
 
-  A adapter{};
-  Placement placement{};
+  A adapter{};            ///< hyper-parameters
+  Placement placement{};  ///< layers, sites and positions, chosen at run time
 };
 
 /// Adapters that are trained together, in the order in which they act where they meet.
 template <class... Ats>
 struct Stack {
-  std::tuple<Ats...> parts{};
+  std::tuple<Ats...> parts{};  ///< in the order in which they act
 
   Stack() = default;
+  /// For hyper-parameters and placements other than the types' defaults.
   explicit(sizeof...(Ats) == 1) Stack(Ats... entries)
     requires(sizeof...(Ats) > 0)
       : parts(std::move(entries)...) {}

@@ -12,15 +12,17 @@
 namespace graft::adapters {
 
 /// Rank-r edit of hidden rows h(E,d). With e = source - [R h] and the upstream gradient D, t = D R':
+///
 ///   h' = h + e R,   dh = D + [t W] - [t R],   dW = t'h,   db = sum t,   dR = e'D - [t'h].
 template <Index Rank = dynamic, basis Basis = policies::Orthonormal, class Source = policies::Affine,
           class Form = policies::Difference, class Start = policies::IdentityStart>
 struct Subspace {
-  static constexpr std::string_view name = "subspace";
+  static constexpr std::string_view name = "subspace";  ///< in files and messages
 
-  Index rank = Rank == dynamic ? 4 : Rank;
-  double dropout = 0;  // on the whole edited row, as pyreft has it
+  Index rank = Rank == dynamic ? 4 : Rank;  ///< r
+  double dropout = 0;                       ///< on the whole edited row, as pyreft has it
 
+  /// Calls visit(name, value) for the settings that a file holds.
   template <class Visitor>
   void for_each_setting(Visitor&& visit) {
     visit("rank", rank);
@@ -42,16 +44,18 @@ struct Subspace {
   template <scalar T>
   class Module {
    public:
+    /// What one pass has in hand, for the E rows that it edits.
     struct Cache {
-      Slab<T> h;      // (E,d) before the edit
-      Slab<T> e;      // (E,r) source - R h
-      Slab<T> delta;  // (E,d) upstream gradient
-      Slab<T> t;      // (E,r) its image under R
-      Random dropout{0};
-      bool keeps = false;
+      Slab<T> h;           ///< (E,d) before the edit
+      Slab<T> e;           ///< (E,r) source - R h
+      Slab<T> delta;       ///< (E,d) upstream gradient
+      Slab<T> t;           ///< (E,r) its image under R
+      Random dropout{0};   ///< masks of this pass
+      bool keeps = false;  ///< a backward follows
     };
 
     Module() = default;
+    /// Starts as the policies say; a rank outside 1 .. width is adapter.620.
     template <class B>
     Module(const Subspace& recipe, const B& be, const Place& place, Random random)
         : b_(1, checked_rank(recipe, place)), dropout_(recipe.dropout) {
@@ -67,6 +71,7 @@ struct Subspace {
       }
     }
 
+    /// Calls visit(name, parameter) for R, W where the source reads h, and b.
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
       visit("R", r_);
@@ -88,12 +93,14 @@ struct Subspace {
       chart_.retract(be, r_);
     }
 
+    /// h and e, which live until the backward.
     void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.keeps = extent.keep;
       cache.dropout = extent.dropout;
       cache.h = arena.slab<T>("adapter: edited rows", true, extent.keep ? extent.rows : 0, 0, d());
       cache.e = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
     }
+    /// delta and t, which the layer gives back.
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
       cache.delta = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, d());
       cache.t = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, r());

@@ -58,6 +58,7 @@ struct Reference {
   void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
     ops::gemm_nt(alpha, a, b, beta, c);
   }
+  /// The same of a frozen b.
   template <storable S, scalar C>
   void gemm_nt(Same<C> alpha, In<S> a, const DenseWeight<S>& b, Same<C> beta, View<C> c) const {
     ops::gemm_nt(alpha, a, b.view(), beta, c);
@@ -67,6 +68,7 @@ struct Reference {
   void gemm_nn(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
     ops::gemm_nn(alpha, a, b, beta, c);
   }
+  /// The same of a frozen b.
   template <storable S, scalar C>
   void gemm_nn(Same<C> alpha, In<S> a, const DenseWeight<S>& b, Same<C> beta, View<C> c) const {
     ops::gemm_nn(alpha, a, b.view(), beta, c);
@@ -79,6 +81,7 @@ struct Reference {
 
   // --- rows ---------------------------------------------------------------------------------------------------------
 
+  /// y = x / rms(x) * (offset + gain), row by row.
   template <scalar T, storable G>
   void rms_norm(const ops::RmsNorm<G>& norm, In<T> x, View<T> y) const {
     ops::rms_norm(norm, x, y);
@@ -93,46 +96,57 @@ struct Reference {
   void rms_norm_gain_vjp(double epsilon, In<T> x, In<T> dy, View<T> dgain) const {
     ops::rms_norm_gain_vjp(epsilon, x, dy, dgain);
   }
+  /// rotations(T,K): cos and sin of position * frequency.
   template <scalar T>
   void rope_rotations(std::span<const Index> positions, std::span<const double> frequencies, View<T> rotations) const {
     ops::rope_rotations(positions, frequencies, rotations);
   }
+  /// x(T,H*K), in place: each head turned by rotations(T,K), or back.
   template <scalar T>
   void rope(ops::Turn turn, In<T> rotations, View<T> x) const {
     ops::rope(turn, rotations, x);
   }
+  /// a = f(gate) * up, all (T,F).
   template <scalar T>
   void gated_activation(ops::Activation kind, In<T> gate, In<T> up, View<T> a) const {
     ops::gated_activation(kind, gate, up, a);
   }
+  /// dgate = da up f'(gate), dup = da f(gate); either may be da itself.
   template <scalar T>
   void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) const {
     ops::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
+  /// logits(N,V), N labels => nll(N,1); where `scale` is not 0 the logits become scale * (softmax - onehot(label)).
   template <scalar T>
   void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) const {
     ops::cross_entropy(logits, labels, scale, nll);
   }
+  /// y = x, converted.
   template <class A, storable T>
   void copy(View<A> x, View<T> y) const {
     ops::copy(x, y);
   }
+  /// y = value.
   template <scalar T>
   void fill(Same<T> value, View<T> y) const {
     ops::fill(value, y);
   }
+  /// y += alpha x.
   template <scalar T>
   void add(Same<T> alpha, In<T> x, View<T> y) const {
     ops::add(alpha, x, y);
   }
+  /// y *= alpha.
   template <scalar T>
   void scale(Same<T> alpha, View<T> y) const {
     ops::scale(alpha, y);
   }
+  /// Every row of y(T,N) += bias(1,N).
   template <class S, scalar T>
   void add_bias(View<S> bias, View<T> y) const {
     ops::add_bias(bias, y);
   }
+  /// y = x * mask / (1 - rate), the mask a function of `random` and the element's place; this is its gradient too.
   template <scalar T>
   void dropout(double rate, Random random, Index first_row, In<T> x, View<T> y) const {
     ops::dropout(rate, random, first_row, x, y);
@@ -140,30 +154,37 @@ struct Reference {
 
   // --- selections ---------------------------------------------------------------------------------------------------
 
+  /// out(i, :) = from(list[i], :), converted.
   template <class I, class S, scalar T>
   void gather_rows(View<S> from, std::span<const I> list, View<T> out) const {
     ops::gather_rows(from, list, out);
   }
+  /// The same of a frozen matrix.
   template <class I, storable S, scalar T>
   void gather_rows(const DenseWeight<S>& from, std::span<const I> list, View<T> out) const {
     ops::gather_rows(from.view(), list, out);
   }
+  /// onto(list[i], :) = rows(i, :).
   template <class I, scalar T>
   void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) const {
     ops::scatter_rows(rows, list, onto);
   }
+  /// onto(list[i], :) += alpha rows(i, :), in the order of the list.
   template <class I, scalar T>
   void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) const {
     ops::scatter_add_rows(alpha, rows, list, onto);
   }
+  /// out(:, j) = from(:, list[j]), converted.
   template <class I, class S, scalar T>
   void gather_cols(View<S> from, std::span<const I> list, View<T> out) const {
     ops::gather_cols(from, list, out);
   }
+  /// The same of a frozen matrix.
   template <class I, storable S, scalar T>
   void gather_cols(const DenseWeight<S>& from, std::span<const I> list, View<T> out) const {
     ops::gather_cols(from.view(), list, out);
   }
+  /// onto(:, list[j]) += alpha cols(:, j).
   template <class I, scalar T>
   void scatter_add_cols(Same<T> alpha, In<T> cols, std::span<const I> list, View<T> onto) const {
     ops::scatter_add_cols(alpha, cols, list, onto);
@@ -171,13 +192,13 @@ struct Reference {
 
   // --- attention ----------------------------------------------------------------------------------------------------
 
-  /// [whole]
+  /// q(T,H*K), k(S,G*K), v(S,G*K) => o(T,H*K), lse(T,H). [whole]
   template <scalar T>
   void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k, In<T> v,
                  View<T> o, View<T> lse) const {
     ops::attention(shape, spans, q, k, v, o, lse);
   }
-  /// [whole]
+  /// dq, dk and dv, overwritten, from o, lse and d_o. [whole]
   template <scalar T>
   void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
                      In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) const {
@@ -191,12 +212,12 @@ struct Reference {
   void add_column_sums(Same<T> alpha, In<T> y, View<T> sum) const {
     ops::add_column_sums(alpha, y, sum);
   }
-  /// [whole]
+  /// Sum of squares, in double. [whole]
   template <class A>
   [[nodiscard]] double squared_norm(View<A> x) const {
     return ops::squared_norm(x);
   }
-  /// [whole]
+  /// One step of ops::adamw on value, with its moments m and v. [whole]
   template <std::floating_point T>
   void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
     ops::adamw(step, scale, gradient, m, v, value);

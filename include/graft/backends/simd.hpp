@@ -38,6 +38,7 @@ struct Simd : Reference {
 
   // --- products -----------------------------------------------------------------------------------------------------
 
+  /// As in Reference: float, and bf16 beside it, by the bodies of `isa` and the gemm door; the rest by Reference. @{
   template <class A, class T, scalar C>
   [[gnu::noinline]] void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
     if constexpr (is_product<A, T, C>) {
@@ -351,6 +352,7 @@ struct Simd : Reference {
       Reference::adamw(step, scale, gradient, m, v, value);
     }
   }
+  /// @}
 
  private:
   /// float, or bf16 on its way to float; views may be of constants.

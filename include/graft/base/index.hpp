@@ -6,6 +6,7 @@
 
 namespace graft {
 
+/// Signed, so that differences and downward loops need no care.
 using Index = std::ptrdiff_t;
 
 /// A rank that is chosen at run time: `Lora<>` is `Lora<dynamic>`.

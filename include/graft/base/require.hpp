@@ -11,13 +11,14 @@ namespace graft {
 /// What every failure of graft throws: `id` is stable ("shape.102"), `what` the sentence, `where` the file, key or flag.
 class Error : public std::runtime_error {
  public:
+  /// what() reads "id: what [where]"; an empty `where` is left out.
   Error(std::string id, const std::string& what, std::string where = {})
       : std::runtime_error(id + ": " + what + (where.empty() ? "" : " [" + where + "]")),
         id_(std::move(id)),
         where_(std::move(where)) {}
 
-  [[nodiscard]] const std::string& id() const noexcept { return id_; }
-  [[nodiscard]] const std::string& where() const noexcept { return where_; }
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }        ///< stable: "shape.102"
+  [[nodiscard]] const std::string& where() const noexcept { return where_; }  ///< file, key or flag; may be empty
 
  private:
   std::string id_;

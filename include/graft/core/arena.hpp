@@ -16,8 +16,8 @@ namespace graft {
 
 /// What the arena was asked for under one name.
 struct ArenaEntry {
-  std::string_view name;
-  std::size_t bytes = 0;
+  std::string_view name;  ///< as it was given to take()
+  std::size_t bytes = 0;  ///< rounded up to the alignment, view by view
 };
 
 /// Hands out views in stack order. While measuring, views have shapes and no memory; the peak then says what to reserve,
@@ -41,6 +41,7 @@ class Arena {
     measuring_ = false;
   }
 
+  /// rows x cols numbers on top of the stack, without memory while measuring; more than was reserved is shape.112.
   template <class T>
   [[nodiscard]] View<T> take(std::string_view name, Index rows, Index cols) {
     const auto bytes = static_cast<std::size_t>(round_up(rows * cols * Index{sizeof(T)}, Index{alignment}));
@@ -68,6 +69,7 @@ class Arena {
 
   /// Everything taken after mark() is given back by rewind(): layers share their scratch so.
   [[nodiscard]] std::size_t mark() const { return used_; }
+  /// Gives back what was taken since mark().
   void rewind(std::size_t mark) {
     if (is_at_peak_) {
       at_peak_ = taken_;
@@ -79,7 +81,7 @@ class Arena {
     }
   }
 
-  [[nodiscard]] std::size_t peak() const { return peak_; }
+  [[nodiscard]] std::size_t peak() const { return peak_; }  ///< bytes that reserve() makes room for
   /// What the peak is made of, a sum for each name; the sums add up to it.
   [[nodiscard]] std::vector<ArenaEntry> entries() const {
     std::vector<ArenaEntry> sums;

@@ -11,15 +11,17 @@ namespace graft {
 
 /// The upper half of an IEEE float: 8 exponent bits, 7 stored fraction bits. Rounds to nearest, ties to even; NaN stays NaN.
 struct bf16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< the upper 16 bits of a float
 
   bf16() = default;
+  /// Explicit: a rounding is always spelled out.
   GRAFT_HD constexpr explicit bf16(float value) {
     const auto word = std::bit_cast<std::uint32_t>(value);
     const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
     const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
     bits = static_cast<std::uint16_t>(is_nan ? (word >> 16) | 0x40u : rounded >> 16);
   }
+  /// Exact.
   GRAFT_HD constexpr explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
   friend constexpr bool operator==(bf16, bf16) = default;
@@ -27,8 +29,9 @@ struct bf16 {
 
 /// IEEE half precision, decoded only: checkpoints hold it, graft converts it once.
 struct f16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 5 exponent bits, 10 fraction bits
 
+  /// Exact, for subnormals, infinities and NaN too.
   GRAFT_HD constexpr explicit operator float() const {
     const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16;
     const std::uint32_t magnitude = bits & 0x7fffu;

@@ -13,19 +13,20 @@ namespace graft {
 /// A trained matrix. It owns its value, or trains memory that belongs to a model (full finetuning).
 template <scalar T>
 struct Parameter {
-  Tensor<T> storage;   // empty where the value belongs to somebody else
-  View<T> value;       // what is trained
-  Tensor<T> gradient;  // the sum over all rows since the last clear
-  double pace = 1;     // multiplies the schedule's rate
-  bool decays = true;  // false: weight decay leaves it alone (an orthonormal basis would stop being one)
+  Tensor<T> storage;   ///< empty where the value belongs to somebody else
+  View<T> value;       ///< what is trained
+  Tensor<T> gradient;  ///< the sum over all rows since the last clear
+  double pace = 1;     ///< multiplies the schedule's rate
+  bool decays = true;  ///< false: weight decay leaves it alone (an orthonormal basis would stop being one)
 
   Parameter() = default;
+  /// Owns rows x cols zeros.
   Parameter(Index rows, Index cols, bool weight_decay = true)
       : storage(rows, cols), value(storage.view()), gradient(rows, cols), decays(weight_decay) {}
   /// Trains `external` in place; it must outlive this.
   explicit Parameter(View<T> external) : value(external), gradient(external.rows, external.cols) {}
 
-  [[nodiscard]] Index size() const { return value.size(); }
+  [[nodiscard]] Index size() const { return value.size(); }  ///< trained scalars
 };
 
 namespace detail {

@@ -11,17 +11,18 @@ namespace graft {
 /// One type for everything: Uniform<float> to train small models, Uniform<std::complex<double>> to prove gradients.
 template <scalar T>
 struct Uniform {
-  using Stored = T;    // frozen weights, and the operands that meet them in a gemm
-  using Computed = T;  // residual stream, sums, adapters, optimizer
+  using Stored = T;    ///< frozen weights, and the operands that meet them in a gemm
+  using Computed = T;  ///< residual stream, sums, adapters, optimizer
 };
 
 /// Weights and gemm operands in S; sums, residual stream and adapters in C. A value is rounded to S once, on entry to a gemm.
 template <storable S, scalar C>
 struct Mixed {
-  using Stored = S;
-  using Computed = C;
+  using Stored = S;    ///< frozen weights, and the operands that meet them in a gemm
+  using Computed = C;  ///< residual stream, sums, adapters, optimizer
 };
 
+/// Says how weights are stored and what everything else is computed in: Uniform, Mixed.
 template <class P>
 concept precision = storable<typename P::Stored> && scalar<typename P::Computed>;
 

@@ -11,14 +11,16 @@ namespace graft {
 
 /// What the rows of a batch mean. Sequence i owns rows offsets[i] .. offsets[i + 1].
 struct Ragged {
-  std::vector<Index> offsets{0};  // one more than there are sequences
-  std::vector<Index> prompt;      // tokens of the sequence that precede its first trained token; ReFT counts in them
-  std::vector<Index> start;       // position of its first row: 0, or the length of what a cache already holds
-  std::vector<Index> adapter;     // which adapter of the bank its rows go through; 0 = none
+  std::vector<Index> offsets{0};  ///< one more than there are sequences
+  std::vector<Index> prompt;      ///< tokens of the sequence that precede its first trained token; ReFT counts in them
+  std::vector<Index> start;       ///< position of its first row: 0, or the length of what a cache already holds
+  std::vector<Index> adapter;     ///< which adapter of the bank its rows go through; 0 = none
 
-  [[nodiscard]] Index sequences() const { return static_cast<Index>(offsets.size()) - 1; }
-  [[nodiscard]] Index tokens() const { return offsets.back(); }
+  [[nodiscard]] Index sequences() const { return static_cast<Index>(offsets.size()) - 1; }  ///< how many there are
+  [[nodiscard]] Index tokens() const { return offsets.back(); }  ///< T, the rows of every matrix
+  /// Its first row.
   [[nodiscard]] Index begin(Index sequence) const { return offsets[static_cast<std::size_t>(sequence)]; }
+  /// Its rows in this batch.
   [[nodiscard]] Index length(Index sequence) const { return begin(sequence + 1) - begin(sequence); }
 
   /// Appends a sequence of `length` rows.
@@ -34,8 +36,8 @@ struct Ragged {
 
 /// A run of rows [begin, begin + rows).
 struct RowRange {
-  Index begin = 0;
-  Index rows = 0;
+  Index begin = 0;  ///< the first one
+  Index rows = 0;   ///< how many
 };
 
 /// The rows whose sequences use `adapter`, as maximal runs in rising order.

@@ -17,6 +17,7 @@ template <class T>
 class Tensor {
  public:
   Tensor() = default;
+  /// Zeros; a negative extent is shape.103.
   Tensor(Index rows, Index cols) : rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "shape.103", "Tensor: extents must not be negative");
     if (rows * cols > 0) {
@@ -27,6 +28,7 @@ class Tensor {
   /// What was moved from is empty.
   Tensor(Tensor&& other) noexcept
       : data_(std::move(other.data_)), rows_(std::exchange(other.rows_, 0)), cols_(std::exchange(other.cols_, 0)) {}
+  /// Lets its own memory go; what was moved from is empty.
   Tensor& operator=(Tensor&& other) noexcept {
     data_ = std::move(other.data_);
     rows_ = std::exchange(other.rows_, 0);
@@ -34,21 +36,22 @@ class Tensor {
     return *this;
   }
 
+  /// The same numbers in memory of their own; asked for by name, since weights are large.
   [[nodiscard]] Tensor clone() const {
     Tensor copy(rows_, cols_);
     std::copy_n(data_.get(), rows_ * cols_, copy.data_.get());
     return copy;
   }
 
-  [[nodiscard]] View<T> view() { return {data_.get(), rows_, cols_}; }
-  [[nodiscard]] View<const T> view() const { return {data_.get(), rows_, cols_}; }
-  [[nodiscard]] Index rows() const { return rows_; }
-  [[nodiscard]] Index cols() const { return cols_; }
-  [[nodiscard]] Index size() const { return rows_ * cols_; }
-  [[nodiscard]] T* data() { return data_.get(); }
-  [[nodiscard]] const T* data() const { return data_.get(); }
-  [[nodiscard]] T& operator()(Index i, Index j) { return data_.get()[i * cols_ + j]; }
-  [[nodiscard]] const T& operator()(Index i, Index j) const { return data_.get()[i * cols_ + j]; }
+  [[nodiscard]] View<T> view() { return {data_.get(), rows_, cols_}; }              ///< stays valid when this moves
+  [[nodiscard]] View<const T> view() const { return {data_.get(), rows_, cols_}; }  ///< stays valid when this moves
+  [[nodiscard]] Index rows() const { return rows_; }                                ///< 0 once moved from
+  [[nodiscard]] Index cols() const { return cols_; }                                ///< 0 once moved from
+  [[nodiscard]] Index size() const { return rows_ * cols_; }                        ///< rows * cols
+  [[nodiscard]] T* data() { return data_.get(); }                                   ///< row after row; null where empty
+  [[nodiscard]] const T* data() const { return data_.get(); }                       ///< row after row; null where empty
+  [[nodiscard]] T& operator()(Index i, Index j) { return data_.get()[i * cols_ + j]; }              ///< unchecked
+  [[nodiscard]] const T& operator()(Index i, Index j) const { return data_.get()[i * cols_ + j]; }  ///< unchecked
 
  private:
   static_assert(std::is_trivially_destructible_v<T>, "Tensor: elements are plain numbers");

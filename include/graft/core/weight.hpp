@@ -20,9 +20,9 @@ class DenseWeight {
   /// Owns its numbers, which full finetuning may then train.
   explicit DenseWeight(Tensor<S> owned) : owned_(std::move(owned)), view_(std::as_const(owned_).view()) {}
 
-  [[nodiscard]] Index rows() const { return view_.rows; }
-  [[nodiscard]] Index cols() const { return view_.cols; }
-  [[nodiscard]] View<const S> view() const { return view_; }
+  [[nodiscard]] Index rows() const { return view_.rows; }     ///< outputs of the map
+  [[nodiscard]] Index cols() const { return view_.cols; }     ///< inputs of the map
+  [[nodiscard]] View<const S> view() const { return view_; }  ///< for the backend that made it
 
   /// The numbers, to be changed: a mapped weight is copied first.
   [[nodiscard]] View<S> writable() {

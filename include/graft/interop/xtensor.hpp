@@ -38,6 +38,7 @@ template <class T>
 [[nodiscard]] View<T> view_of(xt::xtensor<T, 2>& array) {
   return {array.data(), static_cast<Index>(array.shape(0)), static_cast<Index>(array.shape(1))};
 }
+/// The same of an xtensor that is only read.
 template <class T>
 [[nodiscard]] View<const T> view_of(const xt::xtensor<T, 2>& array) {
   return {array.data(), static_cast<Index>(array.shape(0)), static_cast<Index>(array.shape(1))};

@@ -21,6 +21,7 @@ namespace graft::io {
 /// Writes beside `path` and renames on commit(); destroyed without commit, it leaves nothing. Failures are io.202.
 class AtomicFile {
  public:
+  /// Opens a file beside `path`, whose folder must exist.
   explicit AtomicFile(std::string path)
       : path_(std::move(path)), temporary_(path_ + ".partial-" + std::to_string(::getpid())) {
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -39,6 +40,7 @@ class AtomicFile {
     }
   }
 
+  /// Appends; nobody sees the bytes before commit().
   void write(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
       const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
@@ -51,7 +53,7 @@ class AtomicFile {
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
   }
-  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }  ///< appends
 
   /// Makes the bytes durable, then gives them their name; an older file of that name is replaced.
   void commit() {

@@ -18,6 +18,7 @@
 
 namespace graft::io {
 
+/// Codings of numbers; q8_0, q4_0 and q4_1 come in blocks of 32.
 enum class Dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0, q4_1 };
 
 namespace detail {

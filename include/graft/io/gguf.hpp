@@ -33,6 +33,7 @@ using GgufValue = std::variant<std::int64_t, double, bool, std::string_view, std
 /// long as keepalive().
 class Gguf {
  public:
+  /// Maps and checks the file (io.201, io.230 to io.235).
   [[nodiscard]] static Gguf open(const std::string& path) {
     Gguf opened;
     opened.file_ = MappedFile::open(path);
@@ -42,10 +43,12 @@ class Gguf {
 
   /// In the order of the file.
   [[nodiscard]] std::span<const TensorRef> tensors() const { return tensors_; }
+  /// The typed key-value pairs of the header.
   [[nodiscard]] const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
-  [[nodiscard]] const std::string& path() const { return file_->path(); }
-  [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }
+  [[nodiscard]] const std::string& path() const { return file_->path(); }        ///< as it was opened
+  [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }  ///< the mapping
 
+  /// The tensor of that name, or null.
   [[nodiscard]] const TensorRef* find(std::string_view name) const {
     const auto found =
         std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorRef& t) { return t.name == name; });

@@ -14,21 +14,21 @@ namespace graft::io {
 
 /// The tokenizer.ggml.* keys; ids are -1 where the file is silent.
 struct TokenizerData {
-  std::string model;  // "gpt2": byte-level BPE; "llama": SentencePiece BPE
-  std::string pre;    // the name of the pre-tokenizer: "smollm", "llama-bpe", "qwen2"
-  std::vector<std::string> tokens;
-  std::vector<float> scores;        // SentencePiece
-  std::vector<std::int32_t> types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
-  std::vector<std::string> merges;  // "left right", most frequent first
-  std::int32_t bos = -1;
-  std::int32_t eos = -1;
-  std::int32_t eot = -1;  // ends a turn, where that is another token than eos
-  std::int32_t pad = -1;
-  std::int32_t unk = -1;
-  bool add_bos = false;
-  bool add_eos = false;
-  bool add_space_prefix = true;  // SentencePiece
-  std::string chat_template;
+  std::string model;                ///< "gpt2": byte-level BPE; "llama": SentencePiece BPE
+  std::string pre;                  ///< the name of the pre-tokenizer: "smollm", "llama-bpe", "qwen2"
+  std::vector<std::string> tokens;  ///< spelling of each id
+  std::vector<float> scores;        ///< SentencePiece: the higher, the earlier a piece is made
+  std::vector<std::int32_t> types;  ///< 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
+  std::vector<std::string> merges;  ///< "left right", most frequent first
+  std::int32_t bos = -1;            ///< opens a text
+  std::int32_t eos = -1;            ///< ends a text
+  std::int32_t eot = -1;            ///< ends a turn, where that is another token than eos
+  std::int32_t pad = -1;            ///< fills up batches
+  std::int32_t unk = -1;            ///< stands for what has no token
+  bool add_bos = false;             ///< an encoding opens with bos
+  bool add_eos = false;             ///< an encoding ends with eos
+  bool add_space_prefix = true;     ///< SentencePiece: a space goes before the text
+  std::string chat_template;        ///< Jinja, or empty
 };
 
 /// Whether tokenizer.ggml.pre names Llama-3's pre-tokenizer.

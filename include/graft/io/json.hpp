@@ -16,6 +16,7 @@
 
 namespace graft::io {
 
+/// A JSON value; the keys of an object are sorted.
 using Json = nlohmann::json;
 
 /// Parses UTF-8 text; refuses duplicate keys and nesting deeper than 64. `where` names the file in errors (io.210, io.211).

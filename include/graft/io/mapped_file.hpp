@@ -28,6 +28,7 @@ class MappedFile {
     return std::make_shared<const MappedFile>(path);
   }
 
+  /// As open(), for a reader that keeps nothing of the file.
   explicit MappedFile(const std::string& path) : path_(path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
@@ -40,10 +41,12 @@ class MappedFile {
     }
   }
 
+  /// What was moved from is an empty file.
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
+  /// The two exchange their mappings.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(data_, other.data_);
@@ -56,9 +59,11 @@ class MappedFile {
     }
   }
 
+  /// The whole file.
   [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+  /// The same as text.
   [[nodiscard]] std::string_view text() const { return {static_cast<const char*>(data_), size_}; }
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return path_; }  ///< as it was opened
 
  private:
   /// Maps the open file; returns 0 or the errno. An empty file is an empty span: the system refuses to map nothing.

@@ -139,11 +139,13 @@ template <class T>
 /// Appends rows; the file gets its name at commit(), and only with exactly the promised number of rows.
 class NpyWriter {
  public:
+  /// Opens a file for exactly rows x cols floats; a negative extent is shape.170.
   NpyWriter(const std::string& path, Index rows, Index cols) : file_(path), path_(path), rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "shape.170", "NpyWriter: extents must not be negative");
     file_.write(header());
   }
 
+  /// Appends rows; other columns are shape.171, more rows than promised shape.172.
   void append(View<const float> rows) {
     require(rows.cols == cols_, "shape.171", "NpyWriter: the block and the file disagree on the number of columns");
     require(written_ + rows.rows <= rows_, "shape.172", "NpyWriter: more rows than the file was opened for");
@@ -153,6 +155,7 @@ class NpyWriter {
     written_ += rows.rows;
   }
 
+  /// Gives the file its name; fewer rows than promised are shape.172.
   void commit() {
     if (written_ != rows_) {
       fail("shape.172", "NpyWriter: expected " + std::to_string(rows_) + " rows, found " + std::to_string(written_),

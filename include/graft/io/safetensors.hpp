@@ -40,9 +40,10 @@ class Safetensors {
 
   /// Sorted by name.
   [[nodiscard]] std::span<const TensorRef> tensors() const { return tensors_; }
+  /// The texts under __metadata__.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  [[nodiscard]] const std::string& path() const { return file_->path(); }
-  [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }
+  [[nodiscard]] const std::string& path() const { return file_->path(); }        ///< as it was opened
+  [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }  ///< the mapping
 
   /// The tensor of that name, or null.
   [[nodiscard]] const TensorRef* find(std::string_view name) const {
@@ -162,8 +163,10 @@ class Safetensors {
 };
 
 /// Writes the tensors atomically, widest type first and the data at a multiple of 64, so that each can be used in place.
-inline void write_safetensors(const std::string& path, std::span<const TensorRef> tensors,
-                              const std::map<std::string, std::string>& metadata = {}) {
+/// `bytes_of(tensor)` gives the bytes of one when its turn comes: no more than one need exist at a time.
+template <class BytesOf>
+void write_safetensors(const std::string& path, std::span<const TensorRef> tensors,
+                       const std::map<std::string, std::string>& metadata, BytesOf&& bytes_of) {
   std::vector<const TensorRef*> order;
   for (const TensorRef& tensor : tensors) {
     order.push_back(&tensor);
@@ -197,9 +200,16 @@ inline void write_safetensors(const std::string& path, std::span<const TensorRef
   file.write(std::as_bytes(std::span(&size, 1)));
   file.write(text);
   for (const TensorRef* tensor : order) {
-    file.write({tensor->data, tensor->bytes});
+    file.write(bytes_of(*tensor));
   }
   file.commit();
+}
+
+/// The same of tensors that lie in memory.
+inline void write_safetensors(const std::string& path, std::span<const TensorRef> tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  write_safetensors(path, tensors, metadata,
+                    [](const TensorRef& tensor) { return std::span(tensor.data, tensor.bytes); });
 }
 
 }  // namespace graft::io

@@ -20,17 +20,18 @@ static_assert(std::endian::native == std::endian::little, "graft::io: files are 
 
 /// Where a tensor lies and how it is coded. As a matrix, the last extent is the columns; a vector is one row.
 struct TensorRef {
-  std::string name;
-  Dtype dtype = Dtype::f32;
-  std::vector<Index> shape;
-  const std::byte* data = nullptr;
-  std::size_t bytes = 0;
-  std::string file;
+  std::string name;                 ///< its key in the file
+  Dtype dtype = Dtype::f32;         ///< coding of the numbers
+  std::vector<Index> shape;         ///< slowest extent first
+  const std::byte* data = nullptr;  ///< in the mapped file
+  std::size_t bytes = 0;            ///< from data on
+  std::string file;                 ///< path, for messages
   /// > 0: the first extent holds this many heads whose rows stand in adjacent RoPE pairs (GGUF's llama, llama2.c);
   /// decoding brings them into the half-split order of Hugging Face.
   Index pair_heads = 0;
 
-  [[nodiscard]] Index cols() const { return shape.empty() ? 1 : shape.back(); }
+  [[nodiscard]] Index cols() const { return shape.empty() ? 1 : shape.back(); }  ///< the last extent
+  /// The product of the other extents.
   [[nodiscard]] Index rows() const {
     Index count = 1;
     for (std::size_t i = 0; i + 1 < shape.size(); ++i) {

@@ -19,50 +19,50 @@ namespace graft::layers {
 /// What all blocks of one pass share.
 template <scalar C>
 struct BatchPass {
-  Index tokens = 0;
-  View<const C> rotations;                    // (T,K) of rope
-  std::span<const ops::AttentionSpan> spans;  // where each sequence's queries and keys stand
-  std::span<const Index> key_rows;            // row of the key store that token t fills; empty without a store
+  Index tokens = 0;                           ///< T
+  View<const C> rotations;                    ///< (T,K) of rope
+  std::span<const ops::AttentionSpan> spans;  ///< where each sequence's queries and keys stand
+  std::span<const Index> key_rows;            ///< row of the key store that token t fills; empty without a store
 };
 
 /// Every tensor that a block keeps for its backward pass, named once. Without a backward they are scratch.
 template <scalar C>
 struct BlockKept {
-  View<C> x;             // (T,D) input
-  View<C> q, k, v;       // (T,H*K), (T,G*K), (T,G*K) as the attention reads them
-  View<C> q_raw, k_raw;  // before their own norm (Qwen3); else q and k
-  View<C> o, lse;        // (T,H*K), (T,H)
-  Slab<C> r;             // (T,D) after the attention
-  Slab<C> gate, up;      // (T,F)
+  View<C> x;             ///< (T,D) input
+  View<C> q, k, v;       ///< (T,H*K), (T,G*K), (T,G*K) as the attention reads them
+  View<C> q_raw, k_raw;  ///< before their own norm (Qwen3); else q and k
+  View<C> o, lse;        ///< (T,H*K), (T,H)
+  Slab<C> r;             ///< (T,D) after the attention
+  Slab<C> gate, up;      ///< (T,F)
 };
 
 /// Memory that blocks use in turn; a slab is wide where a graft's gradient reads it after the segment.
 template <precision P>
 struct BlockScratch {
-  using C = typename P::Computed;
-  LinearScratch<P> linear;
-  Slab<C> h;                   // (T,D) output of a norm
-  Slab<C> y;                   // (T,D) output of a half block
-  Slab<C> a;                   // (T,F) gated activation
-  Slab<C> da, dgate, dup;      // (T,F)
-  Slab<C> dh;                  // (T,D)
-  Slab<C> dy_down, dy_output;  // (T,D)
-  View<C> dq, dk, dv, d_o;     // as q, k, v, o
-  Slab<C> dq_raw, dk_raw;      // (T,H*K), (T,G*K) before their own norm
+  using C = typename P::Computed;  ///< arithmetic
+  LinearScratch<P> linear;         ///< of the linear maps
+  Slab<C> h;                       ///< (T,D) output of a norm
+  Slab<C> y;                       ///< (T,D) output of a half block
+  Slab<C> a;                       ///< (T,F) gated activation
+  Slab<C> da, dgate, dup;          ///< (T,F) gradients of a, gate and up
+  Slab<C> dh;                      ///< (T,D) gradient of h
+  Slab<C> dy_down, dy_output;      ///< (T,D) gradients of the half blocks' outputs
+  View<C> dq, dk, dv, d_o;         ///< gradients, as q, k, v, o
+  Slab<C> dq_raw, dk_raw;          ///< (T,H*K), (T,G*K) before their own norm
 };
 
 /// One LLaMA-style decoder block with the knobs that real checkpoints have.
 template <precision P, class B>
 struct DecoderBlock {
-  using C = typename P::Computed;
+  using C = typename P::Computed;  ///< arithmetic
 
-  ops::AttentionShape attention_shape;
-  ops::Activation activation = ops::Activation::silu;
-  double norm_epsilon = 1e-5;
-  double norm_offset = 0;
-  Tensor<C> attention_norm, feed_forward_norm;  // (1,D) gains
-  Tensor<C> query_norm, key_norm;               // (1,K) gains (Qwen3), or empty
-  Linear<P, B> query, key, value, output, gate, up, down;
+  ops::AttentionShape attention_shape;                     ///< heads, scale and window
+  ops::Activation activation = ops::Activation::silu;      ///< of the gate
+  double norm_epsilon = 1e-5;                              ///< of every norm
+  double norm_offset = 0;                                  ///< added to every gain: 1 for Gemma
+  Tensor<C> attention_norm, feed_forward_norm;             ///< (1,D) gains
+  Tensor<C> query_norm, key_norm;                          ///< (1,K) gains (Qwen3), or empty
+  Linear<P, B> query, key, value, output, gate, up, down;  ///< frozen maps
 
   /// The linear map at one of the seven projection sites.
   [[nodiscard]] const Linear<P, B>& linear(Sites where) const {
@@ -77,6 +77,7 @@ struct DecoderBlock {
       default: fail("shape.140", "DecoderBlock: there is no linear map at this site");
     }
   }
+  /// The same, to be filled or trained.
   [[nodiscard]] Linear<P, B>& linear(Sites where) {
     return const_cast<Linear<P, B>&>(std::as_const(*this).linear(where));
   }

@@ -12,11 +12,11 @@ namespace graft::layers {
 /// What a lane needs beside inputs and outputs of the linear maps it runs, one after another.
 template <precision P>
 struct LinearScratch {
-  using S = typename P::Stored;
-  using C = typename P::Computed;
-  Slab<S> rounded;  // the operand of the gemm, where storage and arithmetic differ
-  Slab<C> input;    // an edited copy of x, or the gradient of one
-  Slab<C> output;   // an edited copy of dy
+  using S = typename P::Stored;    ///< storage
+  using C = typename P::Computed;  ///< arithmetic
+  Slab<S> rounded;                 ///< the operand of the gemm, where storage and arithmetic differ
+  Slab<C> input;                   ///< an edited copy of x, or the gradient of one
+  Slab<C> output;                  ///< an edited copy of dy
 
   /// `widest`: the most columns that any of the maps has on either side.
   static LinearScratch lay_out(Arena& arena, Index lane_rows, Index widest) {
@@ -32,14 +32,14 @@ struct LinearScratch {
 /// the edited x (decisions/0004). A call is a whole block of products: seven inlined copies would only cost compile time.
 template <precision P, class B>
 struct Linear {
-  using S = typename P::Stored;
-  using C = typename P::Computed;
+  using S = typename P::Stored;    ///< storage
+  using C = typename P::Computed;  ///< arithmetic
 
-  typename B::template Weight<S> weight;  // (N,M)
-  Tensor<C> bias;                         // (1,N), or empty
+  typename B::template Weight<S> weight;  ///< (N,M)
+  Tensor<C> bias;                         ///< (1,N), or empty
 
-  [[nodiscard]] Index outputs() const { return weight.rows(); }
-  [[nodiscard]] Index inputs() const { return weight.cols(); }
+  [[nodiscard]] Index outputs() const { return weight.rows(); }  ///< N
+  [[nodiscard]] Index inputs() const { return weight.cols(); }   ///< M
 
   /// x(T,M) => y(T,N) for the rows of one block.
   template <class Graft>

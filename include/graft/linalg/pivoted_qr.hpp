@@ -28,14 +28,14 @@ namespace graft::linalg {
 
 /// Indices in the order of choice, and |diag R|: the norm that each had left when it was chosen.
 struct Pivots {
-  std::vector<std::int32_t> order;
-  std::vector<double> abs_diag;
+  std::vector<std::int32_t> order;  ///< as they were chosen
+  std::vector<double> abs_diag;     ///< what each had left then
 };
 
 /// What PMSS keeps of a weight: columns J and rows K.
 struct Skeletons {
-  Pivots columns;
-  Pivots rows;
+  Pivots columns;  ///< J
+  Pivots rows;     ///< K
 };
 
 namespace detail {

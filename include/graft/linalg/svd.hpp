@@ -20,9 +20,9 @@ namespace graft::linalg {
 
 /// a = u * diag(s) * vt, in double.
 struct Svd {
-  Tensor<double> u;       // (n,p)
-  std::vector<double> s;  // (p) falling
-  Tensor<double> vt;      // (p,m)
+  Tensor<double> u;       ///< (n,p)
+  std::vector<double> s;  ///< (p) falling
+  Tensor<double> vt;      ///< (p,m)
 };
 
 /// The thin singular value decomposition of a.

@@ -22,8 +22,9 @@
 
 namespace graft::models {
 
-/// The two names in an adapter's folder, PEFT's and ours.
+/// The description in an adapter's folder, by PEFT's name and ours.
 inline constexpr std::string_view adapter_config_name = "adapter_config.json";
+/// The tensors in an adapter's folder, by PEFT's name and ours.
 inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetensors";
 
 /// Writes both files: whole under their final names or not at all, the configuration last. The folder is made where it is
@@ -66,11 +67,12 @@ class Float32Tensors {
     }
     push(io::tensor_ref(name, std::as_const(rounded).view()));
   }
+  /// An index list, which must outlive this.
   void add(const std::string& name, const std::vector<std::int32_t>& indices) {
     const Index count = std::ssize(indices);
     refs_.push_back(io::tensor_ref(name, View<const std::int32_t>(indices.data(), 1, count), {count}));
   }
-  [[nodiscard]] const std::vector<io::TensorRef>& refs() const { return refs_; }
+  [[nodiscard]] const std::vector<io::TensorRef>& refs() const { return refs_; }  ///< in the order in which they came
 
  private:
   void push(io::TensorRef tensor) {

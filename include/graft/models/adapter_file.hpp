@@ -17,23 +17,23 @@ namespace graft::models {
 
 /// One adapter of the file: which recipe, with which words and settings, and where its modules stand.
 struct AdapterPart {
-  std::string adapter;                         // "lora", "pmss", "subspace", or the name of one of the program's own
-  io::Json policies = io::Json::object();      // as the recipe's for_each_policy gives them
-  io::Json settings = io::Json::object();      // as the recipe's for_each_setting gives them
-  std::map<std::string, io::Json> exceptions;  // settings of single modules that differ, by their path
-  Placement placement;
+  std::string adapter;                         ///< "lora", "pmss", "subspace", or the name of one of the program's own
+  io::Json policies = io::Json::object();      ///< as the recipe's for_each_policy gives them
+  io::Json settings = io::Json::object();      ///< as the recipe's for_each_setting gives them
+  std::map<std::string, io::Json> exceptions;  ///< settings of single modules that differ, by their path
+  Placement placement;                         ///< where it was trained
 };
 
 /// Opened by open_adapter; nothing in it depends on a model yet.
 struct AdapterFile {
-  std::string path;        // the folder
-  std::string peft_type;   // "LORA", or "GRAFT_..." for a folder of our own
-  std::string base_model;  // what the file calls its base
-  std::optional<Fingerprint> base;
-  std::vector<AdapterPart> parts;
-  io::Safetensors tensors;
-  std::string prefix;                 // PEFT's, before every key; then the adapter's name is not in the key
-  std::vector<std::string> warnings;  // keys that were passed over, for the user to read
+  std::string path;                   ///< the folder
+  std::string peft_type;              ///< "LORA", or "GRAFT_..." for a folder of our own
+  std::string base_model;             ///< what the file calls its base
+  std::optional<Fingerprint> base;    ///< of the weights it was trained on; PEFT keeps none
+  std::vector<AdapterPart> parts;     ///< in the order of the stack
+  io::Safetensors tensors;            ///< mapped
+  std::string prefix;                 ///< PEFT's, before every key; then the adapter's name is not in the key
+  std::vector<std::string> warnings;  ///< keys that were passed over, for the user to read
 
   /// The key under which a parameter of a module is stored.
   template <class A, scalar T>

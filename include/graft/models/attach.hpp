@@ -153,6 +153,7 @@ void refuse_edits_of_trained_maps(AttachedType& attached) {
 
 /// Makes a module as its recipe starts it; files make them otherwise.
 struct FreshModules {
+  /// `random` is the module's own: no other draws from it.
   template <class A, class Model>
   void operator()(const typename Model::Backend& be, Model& model, Grafted<A, typename Model::C>& grafted,
                   Random random) const {

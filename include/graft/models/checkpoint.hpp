@@ -27,12 +27,12 @@ namespace graft::models {
 
 /// A model as it lies on disk. Its tensors live as long as keepalive does.
 struct Checkpoint {
-  std::string path;
-  std::string kind;  // "Hugging Face", "GGUF" or "llama2.c"
-  LlamaConfig config;
-  std::vector<io::TensorRef> tensors;  // sorted by name
-  std::vector<std::shared_ptr<const void>> keepalive;
-  std::optional<io::TokenizerData> tokenizer;  // where the model file carries it (GGUF)
+  std::string path;                                    ///< file or folder
+  std::string kind;                                    ///< "Hugging Face", "GGUF" or "llama2.c"
+  LlamaConfig config;                                  ///< what the tensors are held against
+  std::vector<io::TensorRef> tensors;                  ///< sorted by name
+  std::vector<std::shared_ptr<const void>> keepalive;  ///< the mapped files
+  std::optional<io::TokenizerData> tokenizer;          ///< where the model file carries it (GGUF)
 
   /// The tensor of that name, or null.
   [[nodiscard]] const io::TensorRef* find(std::string_view name) const {
@@ -40,7 +40,7 @@ struct Checkpoint {
                                         [](const io::TensorRef& t, std::string_view n) { return t.name < n; });
     return found != tensors.end() && found->name == name ? &*found : nullptr;
   }
-  [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
+  [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }  ///< whether find() finds it
 
   /// The tensor of that name, or model.510 with the nearest name that exists.
   [[nodiscard]] const io::TensorRef& tensor(std::string_view name) const {

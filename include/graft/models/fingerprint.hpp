@@ -14,17 +14,18 @@ namespace graft::models {
 
 /// What an adapter file remembers of the weights it was trained on.
 struct Fingerprint {
-  Index vocab = 0;
-  Index dim = 0;
-  Index layers = 0;
-  Index heads = 0;
-  Index kv_heads = 0;
-  Index head_dim = 0;
-  Index ffn = 0;
-  std::string hash;
+  Index vocab = 0;     ///< V
+  Index dim = 0;       ///< D
+  Index layers = 0;    ///< L
+  Index heads = 0;     ///< H
+  Index kv_heads = 0;  ///< G
+  Index head_dim = 0;  ///< K
+  Index ffn = 0;       ///< F
+  std::string hash;    ///< of some weights, 16 hexadecimal digits
 
   friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
 
+  /// Calls visit(name, extent), by the names that files hold.
   template <class Visitor>
   void for_each_number(Visitor&& visit) {
     visit("vocab", vocab);

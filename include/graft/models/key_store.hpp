@@ -14,10 +14,11 @@ namespace graft::models {
 /// Room for `capacity` tokens of each of `sequences` sequences.
 template <scalar C>
 struct KeyStore {
-  std::vector<Tensor<C>> k, v;  // a layer each, (sequences * capacity, G*K)
-  Index capacity = 0;
+  std::vector<Tensor<C>> k, v;  ///< a layer each, (sequences * capacity, G*K)
+  Index capacity = 0;           ///< tokens of a sequence
 
   KeyStore() = default;
+  /// Room for `room` tokens of each sequence, in every layer of the model.
   KeyStore(const LlamaConfig& config, Index sequences, Index room) : capacity(room) {
     for (Index l = 0; l < config.layers; ++l) {
       k.emplace_back(sequences * room, config.kv_dim());

@@ -18,18 +18,18 @@ template <precision P, class B>
   requires backend<B, typename P::Stored, typename P::Computed>
 class Llama {
  public:
-  using Precision = P;
-  using Backend = B;
-  using S = typename P::Stored;
-  using C = typename P::Computed;
-  using Weight = typename B::template Weight<S>;
+  using Precision = P;                            ///< storage and arithmetic
+  using Backend = B;                              ///< who computes
+  using S = typename P::Stored;                   ///< storage
+  using C = typename P::Computed;                 ///< arithmetic
+  using Weight = typename B::template Weight<S>;  ///< a frozen matrix in the backend's form
 
-  LlamaConfig config;
-  Weight embedding;                                // (V,D)
-  std::vector<layers::DecoderBlock<P, B>> blocks;  // L of them
-  Tensor<C> final_norm;                            // (1,D)
-  Weight untied_head;                              // (V,D), or empty where the embedding serves
-  std::vector<double> frequencies;                 // (K/2) of rope
+  LlamaConfig config;                              ///< the checkpoint's
+  Weight embedding;                                ///< (V,D)
+  std::vector<layers::DecoderBlock<P, B>> blocks;  ///< L of them
+  Tensor<C> final_norm;                            ///< (1,D)
+  Weight untied_head;                              ///< (V,D), or empty where the embedding serves
+  std::vector<double> frequencies;                 ///< (K/2) of rope
 
   /// Reads every tensor that the configuration demands; refuses NaN and infinity.
   [[nodiscard]] static Llama load(const Checkpoint& checkpoint) {
@@ -51,7 +51,8 @@ class Llama {
 
   /// (V,D): what hidden states are multiplied with.
   [[nodiscard]] const Weight& head() const { return config.tied_head ? embedding : untied_head; }
-  [[nodiscard]] Index layer_count() const { return static_cast<Index>(blocks.size()); }
+  [[nodiscard]] Index layer_count() const { return static_cast<Index>(blocks.size()); }  ///< L
+  /// The norm between the last block and the head.
   [[nodiscard]] ops::RmsNorm<C> last_norm() const { return {final_norm.view(), config.norm_eps, config.norm_offset}; }
 
  private:

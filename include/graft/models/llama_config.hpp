@@ -18,53 +18,58 @@ using ops::Activation;
 
 /// How RoPE's frequencies were stretched for a longer context.
 struct RopeScaling {
+  /// Not at all, all alike, by wavelength, or each by a divisor of its own.
   enum class Kind { none, linear, llama3, factors };
-  Kind kind = Kind::none;
-  double factor = 1;            // linear, llama3
-  double low_freq_factor = 1;   // llama3
-  double high_freq_factor = 4;  // llama3
-  Index original_context = 0;   // llama3
-  std::vector<float> factors;   // factors: a divisor per frequency (GGUF's rope_freqs tensor)
+  Kind kind = Kind::none;       ///< which of the fields below count
+  double factor = 1;            ///< linear, llama3
+  double low_freq_factor = 1;   ///< llama3
+  double high_freq_factor = 4;  ///< llama3
+  Index original_context = 0;   ///< llama3
+  std::vector<float> factors;   ///< factors: a divisor per frequency (GGUF's rope_freqs tensor)
+
+  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
 
 /// What a checkpoint says about its architecture; zero or false where a family does not have the thing.
 struct LlamaConfig {
-  std::string model_type;
-  Index vocab = 0;
-  Index dim = 0;
-  Index layers = 0;
-  Index heads = 0;
-  Index kv_heads = 0;
-  Index head_dim = 0;
-  Index ffn = 0;
-  Index context = 0;
-  double norm_eps = 1e-6;
-  double rope_theta = 10000;
-  RopeScaling rope_scaling;
-  bool tied_head = false;
-  bool qkv_bias = false;
-  bool output_bias = false;
-  bool mlp_bias = false;
-  bool qk_norm = false;         // Qwen3: RMSNorm over each head of q and k, before RoPE
-  Index window = 0;             // query i sees i - window < j <= i; 0 = all
-  Index window_from_layer = 0;  // layers from this one on use the window
-  Activation activation = Activation::silu;
-  double norm_offset = 0;      // 1 for Gemma's (1 + w)
-  double embedding_scale = 1;  // sqrt(dim) for Gemma
-  std::vector<std::int32_t> eos;
-  std::int32_t bos = -1;
-  std::int32_t pad = -1;
+  std::string model_type;                    ///< llama, mistral, qwen2, qwen3 or gemma
+  Index vocab = 0;                           ///< V
+  Index dim = 0;                             ///< D
+  Index layers = 0;                          ///< L
+  Index heads = 0;                           ///< H
+  Index kv_heads = 0;                        ///< G, which divides H
+  Index head_dim = 0;                        ///< K; H * K may differ from D
+  Index ffn = 0;                             ///< F
+  Index context = 0;                         ///< tokens that the model was trained to see
+  double norm_eps = 1e-6;                    ///< under the root of every RMSNorm
+  double rope_theta = 10000;                 ///< base of RoPE's wavelengths
+  RopeScaling rope_scaling;                  ///< for a longer context
+  bool tied_head = false;                    ///< the embedding is the head too
+  bool qkv_bias = false;                     ///< of q, k and v
+  bool output_bias = false;                  ///< of o
+  bool mlp_bias = false;                     ///< of gate, up and down
+  bool qk_norm = false;                      ///< Qwen3: RMSNorm over each head of q and k, before RoPE
+  Index window = 0;                          ///< query i sees i - window < j <= i; 0 = all
+  Index window_from_layer = 0;               ///< layers from this one on use the window
+  Activation activation = Activation::silu;  ///< of the gate
+  double norm_offset = 0;                    ///< 1 for Gemma's (1 + w)
+  double embedding_scale = 1;                ///< sqrt(dim) for Gemma
+  std::vector<std::int32_t> eos;             ///< ids that end a text
+  std::int32_t bos = -1;                     ///< -1 = none
+  std::int32_t pad = -1;                     ///< -1 = none
 
-  [[nodiscard]] Index q_dim() const { return heads * head_dim; }
-  [[nodiscard]] Index kv_dim() const { return kv_heads * head_dim; }
+  [[nodiscard]] Index q_dim() const { return heads * head_dim; }      ///< H * K
+  [[nodiscard]] Index kv_dim() const { return kv_heads * head_dim; }  ///< G * K
   /// The window of one layer; 0 = it sees everything.
   [[nodiscard]] Index layer_window(Index layer) const { return layer >= window_from_layer ? window : 0; }
+
+  friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
 };
 
 /// One tensor that a checkpoint must hold: its Hugging Face name and its shape (out x in, or {n}).
 struct TensorSpec {
-  std::string name;
-  std::vector<Index> shape;
+  std::string name;          ///< Hugging Face's
+  std::vector<Index> shape;  ///< (out, in) or (n)
 };
 
 /// Every tensor that the configuration demands, in the order of the forward pass.

@@ -16,8 +16,8 @@ namespace graft::models {
 
 /// What a forward pass is for.
 struct RunOptions {
-  bool keep = false;  // a backward follows
-  Random dropout{0};  // masks of this pass
+  bool keep = false;  ///< a backward follows
+  Random dropout{0};  ///< masks of this pass
 };
 
 /// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
@@ -25,10 +25,10 @@ struct RunOptions {
 template <class Model, class AttachedType>
 class LlamaRun {
  public:
-  using P = typename Model::Precision;
-  using B = typename Model::Backend;
-  using S = typename P::Stored;
-  using C = typename P::Computed;
+  using P = typename Model::Precision;  ///< the model's
+  using B = typename Model::Backend;    ///< the model's
+  using S = typename P::Stored;         ///< storage
+  using C = typename P::Computed;       ///< arithmetic
 
   /// Labelled rows that the head has in hand at once: (rows x vocabulary) logits never exist for more.
   static constexpr Index head_rows = 256;

@@ -18,7 +18,7 @@ namespace graft::models {
 
 /// What a user may waive.
 struct LoadOptions {
-  bool any_base = false;  // the adapter was trained on other weights, and that is meant
+  bool any_base = false;  ///< the adapter was trained on other weights, and that is meant
 };
 
 /// A module that is continued from a given basis, whatever its chart trains.

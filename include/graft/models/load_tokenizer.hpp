@@ -44,6 +44,19 @@ namespace graft::models {
   fail("model.530", "the file is not a tokenizer: expected tokenizer.json, a .gguf file, or llama2.c's .bin", path);
 }
 
+/// The file beside llama2.c's model that holds its tokenizer, if there is one.
+[[nodiscard]] inline std::optional<std::string> llama2c_tokenizer_path(const Checkpoint& checkpoint) {
+  const std::size_t slash = checkpoint.path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : checkpoint.path.substr(0, slash);
+  for (const std::string& name :
+       {"tok" + std::to_string(checkpoint.config.vocab) + ".bin", std::string("tokenizer.bin")}) {
+    if (std::string beside = io::join(folder, name); io::exists(beside)) {
+      return beside;
+    }
+  }
+  return std::nullopt;
+}
+
 /// The tokenizer of a checkpoint, or nothing where none lies in it or beside it; `path`, where not empty, goes first.
 [[nodiscard]] inline std::optional<text::Tokenizer> load_tokenizer(
     const Checkpoint& checkpoint, const std::string& path = {},
@@ -58,13 +71,8 @@ namespace graft::models {
     const std::string inside = io::join(checkpoint.path, "tokenizer.json");
     return io::exists(inside) ? std::optional(read_tokenizer(inside, checkpoint.config.vocab, compile)) : std::nullopt;
   }
-  const std::size_t slash = checkpoint.path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : checkpoint.path.substr(0, slash);
-  for (const std::string& name :
-       {"tok" + std::to_string(checkpoint.config.vocab) + ".bin", std::string("tokenizer.bin")}) {
-    if (const std::string beside = io::join(folder, name); io::exists(beside)) {
-      return read_tokenizer(beside, checkpoint.config.vocab, compile);
-    }
+  if (const std::optional<std::string> beside = llama2c_tokenizer_path(checkpoint)) {
+    return read_tokenizer(*beside, checkpoint.config.vocab, compile);
   }
   return std::nullopt;
 }

@@ -16,10 +16,11 @@ enum class Activation { silu, gelu_tanh };
 /// f(x) and f'(x).
 template <scalar T>
 struct ActivationValue {
-  T value;
-  T slope;
+  T value;  ///< f(x)
+  T slope;  ///< f'(x)
 };
 
+/// f(x) and f'(x) of one element.
 template <scalar T>
 [[nodiscard]] ActivationValue<T> activate(Activation kind, T x) {
   using std::exp;

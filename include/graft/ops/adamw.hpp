@@ -12,12 +12,12 @@ namespace graft::ops {
 
 /// What one step needs: rates of the method, and the number of the step (from 1) for the bias corrections.
 struct AdamWStep {
-  double rate = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double decay = 0;
-  Index number = 1;
+  double rate = 1e-3;     ///< after schedule and pace
+  double beta1 = 0.9;     ///< of m
+  double beta2 = 0.999;   ///< of v
+  double epsilon = 1e-8;  ///< beside the root of v^
+  double decay = 0;       ///< decoupled: shrinks the value by rate * decay
+  Index number = 1;       ///< of the step, from 1
 };
 
 namespace detail {

@@ -14,20 +14,20 @@ namespace graft::ops {
 
 /// The same for every sequence of a batch. Query head h reads key head h / (heads / kv_heads).
 struct AttentionShape {
-  Index heads = 1;
-  Index kv_heads = 1;
-  Index head_dim = 1;
-  double scale = 1;
-  Index window = 0;  // a query sees itself and the window - 1 keys before it; 0 = all before it
-  Index sinks = 0;   // leading keys that every query sees (inserted keys of prefix tuning)
+  Index heads = 1;     ///< H
+  Index kv_heads = 1;  ///< G, which divides H
+  Index head_dim = 1;  ///< K
+  double scale = 1;    ///< of q k', before the softmax
+  Index window = 0;    ///< a query sees itself and the window - 1 keys before it; 0 = all before it
+  Index sinks = 0;     ///< leading keys that every query sees (inserted keys of prefix tuning)
 };
 
 /// One sequence: its queries are the last query_rows of its key_rows positions.
 struct AttentionSpan {
-  Index query_begin = 0;
-  Index query_rows = 0;
-  Index key_begin = 0;
-  Index key_rows = 0;
+  Index query_begin = 0;  ///< its first row of q
+  Index query_rows = 0;   ///< its rows of q
+  Index key_begin = 0;    ///< its first row of k and v
+  Index key_rows = 0;     ///< its rows of k and v
 };
 
 /// Whether query `i` of a span may look at key `j` of it.

@@ -14,9 +14,9 @@ namespace graft::ops {
 /// The gain (1,D) of a norm, what is added to it, and the epsilon under the root.
 template <storable G>
 struct RmsNorm {
-  View<const G> gain;
-  double epsilon = 1e-5;
-  double offset = 0;
+  View<const G> gain;     ///< (1,D)
+  double epsilon = 1e-5;  ///< under the root
+  double offset = 0;      ///< added to the gain: 1 for Gemma
 };
 
 namespace detail {

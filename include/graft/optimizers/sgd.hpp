@@ -8,23 +8,27 @@ namespace graft::optimizers {
 
 /// Plain or with momentum; without it no state is kept.
 struct Sgd {
-  double momentum = 0;
-  double decay = 0;
+  double momentum = 0;  ///< 0 = none
+  double decay = 0;     ///< added to the gradient, times the value
 
+  /// The sum of gradients that momentum moves along.
   template <scalar T>
   struct State {
-    Tensor<T> u;
+    Tensor<T> u;  ///< shaped as the parameter, or empty
 
+    /// Calls visit(name, tensor) for what a checkpoint must carry.
     template <class Visitor>
     void for_each_tensor(Visitor&& visit) {
       visit("u", u);
     }
   };
 
+  /// u at zero, or empty without momentum.
   template <scalar T>
   [[nodiscard]] State<T> start(const Parameter<T>& p) const {
     return {momentum != 0 ? Tensor<T>(p.value.rows, p.value.cols) : Tensor<T>()};
   }
+  /// Moves the parameter at its own pace; its gradient is spent.
   template <class B, scalar T>
   void step(const B& be, Parameter<T>& p, State<T>& state, double rate, T scale, Index) const {
     const auto number = [](double value) { return T(static_cast<real_type<T>>(value)); };

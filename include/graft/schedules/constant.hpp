@@ -8,7 +8,7 @@ namespace graft::schedules {
 
 /// Factor 1.
 struct Constant {
-  [[nodiscard]] constexpr double factor(Index, Index) const { return 1; }
+  [[nodiscard]] constexpr double factor(Index, Index) const { return 1; }  ///< at any step
 };
 
 static_assert(schedule<Constant>);

@@ -11,8 +11,9 @@ namespace graft::schedules {
 
 /// Factor floor + (1 - floor) (1 + cos(pi step / total)) / 2.
 struct Cosine {
-  double floor = 0;
+  double floor = 0;  ///< what the factor falls to
 
+  /// The floor from `total` on.
   [[nodiscard]] double factor(Index step, Index total) const {
     const double progress = step >= total ? 1.0 : static_cast<double>(step) / static_cast<double>(total);
     return floor + (1 - floor) * 0.5 * (1 + std::cos(std::numbers::pi * progress));

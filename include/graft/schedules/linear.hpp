@@ -8,6 +8,7 @@ namespace graft::schedules {
 
 /// Factor (total - step) / total.
 struct Linear {
+  /// Nothing from `total` on.
   [[nodiscard]] constexpr double factor(Index step, Index total) const {
     return step >= total ? 0.0 : static_cast<double>(total - step) / static_cast<double>(total);
   }

@@ -9,9 +9,10 @@ namespace graft::schedules {
 /// Step t < steps has factor t / steps (the very first step moves nothing); then `after` over the steps that remain.
 template <schedule After>
 struct WarmUp {
-  Index steps = 0;
-  After after{};
+  Index steps = 0;  ///< of the climb
+  After after{};    ///< takes over at its own step 0
 
+  /// `total` counts the climb too.
   [[nodiscard]] double factor(Index step, Index total) const {
     if (step < steps) {
       return static_cast<double>(step) / static_cast<double>(steps);
@@ -20,6 +21,7 @@ struct WarmUp {
   }
 };
 
+/// So that WarmUp{100, Cosine{}} names its own type.
 template <schedule After>
 WarmUp(Index, After) -> WarmUp<After>;
 

@@ -15,24 +15,27 @@
 
 namespace graft::text {
 
+/// A token that a text holds as it stands, and that nothing cuts.
 struct AddedToken {
-  std::string content;
-  std::int32_t id = -1;
-  bool special = false;
-  bool strips_left = false;   // takes the white space before it along
-  bool strips_right = false;  // takes the white space behind it along
-  bool normalized = false;    // is looked for in the normalised text
+  std::string content;        ///< not empty
+  std::int32_t id = -1;       ///< in the vocabulary
+  bool special = false;       ///< decoding may leave it out
+  bool strips_left = false;   ///< takes the white space before it along
+  bool strips_right = false;  ///< takes the white space behind it along
+  bool normalized = false;    ///< is looked for in the normalised text
 };
 
 /// A stretch of text without added tokens (id < 0), or an added token.
 struct Fragment {
-  std::string_view text;
-  std::int32_t id = -1;
+  std::string_view text;  ///< part of what was cut
+  std::int32_t id = -1;   ///< of the added token
 };
 
+/// A set of added tokens, found by their first bytes.
 class AddedTokens {
  public:
   AddedTokens() = default;
+  /// Of equal contents the first is found.
   explicit AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       by_first_byte_[static_cast<unsigned char>(tokens_[i].content[0])].push_back(i);

@@ -67,6 +67,7 @@ namespace graft::text {
   return out;
 }
 
+/// Vocabulary, merges and pre-tokenizer of one model.
 class ByteLevelBpe {
  public:
   /// `merges` are pairs of spellings in rank order; `whole_words` looks a word up before merging it (ignore_merges).
@@ -81,7 +82,7 @@ class ByteLevelBpe {
     }
   }
 
-  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }  ///< of spellings
 
   /// Appends the ids of a section of text that holds no added token.
   void encode(std::string_view section, std::vector<std::int32_t>& ids) const {

@@ -16,15 +16,16 @@
 
 namespace graft::text {
 
+/// One turn of a conversation.
 struct Message {
-  std::string role;  // "system", "user" or "assistant"
-  std::string content;
+  std::string role;     ///< "system", "user" or "assistant"
+  std::string content;  ///< as it stands in the data
 };
 
 /// A rendered conversation. `trained` are the bytes of each assistant turn: its content and the token that ends it.
 struct Rendered {
-  std::string text;
-  std::vector<std::pair<Index, Index>> trained;
+  std::string text;                              ///< its BOS is part of it
+  std::vector<std::pair<Index, Index>> trained;  ///< bytes [begin, end), rising
 };
 
 /// The families of templates.
@@ -46,14 +47,15 @@ enum class ChatStyle : std::uint8_t { chatml, llama2, llama3, mistral, gemma, ze
   return text;
 }
 
+/// Renders a conversation as the checkpoint's Jinja template would, in one of the styles that are known.
 class ChatTemplate {
  public:
   /// `default_system` is what ChatML puts first where a conversation has no system turn of its own (empty: nothing).
   ChatTemplate(ChatStyle style, std::string default_system, std::string bos, std::string eos)
       : style_(style), default_system_(std::move(default_system)), bos_(std::move(bos)), eos_(std::move(eos)) {}
 
-  [[nodiscard]] ChatStyle style() const { return style_; }
-  [[nodiscard]] const std::string& default_system() const { return default_system_; }
+  [[nodiscard]] ChatStyle style() const { return style_; }                             ///< its family
+  [[nodiscard]] const std::string& default_system() const { return default_system_; }  ///< of ChatML; empty = none
 
   /// The conversation as text; what the checkpoint's template refuses is text.342, in its words. The text holds its BOS
   /// itself, so encode it without special tokens. `add_generation_prompt` opens the assistant's next turn.

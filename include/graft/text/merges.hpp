@@ -16,13 +16,15 @@ namespace graft::text {
 /// The table (left, right) -> (rank, merged), open-addressed.
 class Merges {
  public:
+  /// What a pair becomes, and how early.
   struct Rule {
-    std::int32_t rank = none;
-    std::int32_t merged = -1;
+    std::int32_t rank = none;  ///< the lowest goes first
+    std::int32_t merged = -1;  ///< id of the merged token
   };
 
-  static constexpr std::int32_t none = 0x7fffffff;  // the rank of a pair that does not merge
+  static constexpr std::int32_t none = 0x7fffffff;  ///< the rank of a pair that does not merge
 
+  /// Has room for `expected` rules, and grows.
   explicit Merges(std::size_t expected = 0) {
     std::size_t slots = 16;
     while (slots < 2 * expected) {
@@ -41,6 +43,7 @@ class Merges {
     slot = {key(left, right), rule};
   }
 
+  /// The rule of a pair; its rank is `none` where there is no such rule.
   [[nodiscard]] Rule find(std::int32_t left, std::int32_t right) const {
     return table_[find_slot(key(left, right))].rule;
   }

@@ -54,6 +54,7 @@ class Nfc {
     }
   }
 
+  /// Malformed bytes come through as they are.
   [[nodiscard]] std::string operator()(std::string_view text) const {
     bool plain = true;
     for (const char c : text) {

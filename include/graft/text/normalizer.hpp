@@ -14,6 +14,7 @@
 
 namespace graft::text {
 
+/// Steps that act in the order in which they were added.
 class Normalizer {
  public:
   /// Adds: put `prefix` before a section that is not empty.
@@ -28,8 +29,9 @@ class Normalizer {
     nfc_ = nfc_ ? nfc_ : std::make_shared<const Nfc>();
   }
 
-  [[nodiscard]] bool empty() const { return steps_.empty(); }
+  [[nodiscard]] bool empty() const { return steps_.empty(); }  ///< no step
 
+  /// The section after all steps.
   [[nodiscard]] std::string operator()(std::string_view section) const {
     std::string text(section);
     for (const Step& step : steps_) {

@@ -13,8 +13,8 @@ namespace graft::text {
 
 /// Bytes begin..end of a text.
 struct Span {
-  std::size_t begin = 0;
-  std::size_t end = 0;
+  std::size_t begin = 0;  ///< the first byte
+  std::size_t end = 0;    ///< one past the last
 };
 
 /// A compiled pattern; copies share the code, and any number of threads may search with it.
@@ -23,8 +23,10 @@ class Pattern {
   /// Appends the matches, left to right, not overlapping, none empty; the text is valid UTF-8.
   using Find = void (*)(const void* code, std::string_view text, std::vector<Span>& matches);
 
+  /// For engines: `find` gets `code`.
   Pattern(std::shared_ptr<const void> code, Find find) : code_(std::move(code)), find_(find) {}
 
+  /// Appends the matches, left to right, not overlapping, none empty; the text is valid UTF-8.
   void find_all(std::string_view text, std::vector<Span>& matches) const { find_(code_.get(), text, matches); }
 
  private:

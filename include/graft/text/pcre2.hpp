@@ -21,6 +21,7 @@ namespace graft::text {
 /// One compiled PCRE2 pattern; move-only.
 class Pcre2 {
  public:
+  /// Compiles; what PCRE2 does not read is text.302, with `where`.
   Pcre2(std::string_view pattern, const std::string& where) {
     int error = 0;
     PCRE2_SIZE at = 0;
@@ -34,7 +35,8 @@ class Pcre2 {
     }
     pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE);  // without it the same matches come from the interpreter
   }
-  Pcre2(Pcre2&& other) noexcept : code_(std::exchange(other.code_, nullptr)) {}
+  Pcre2(Pcre2&& other) noexcept : code_(std::exchange(other.code_, nullptr)) {}  ///< leaves the other empty
+  /// The two exchange their patterns.
   Pcre2& operator=(Pcre2&& other) noexcept {
     std::swap(code_, other.code_);
     return *this;
@@ -72,7 +74,7 @@ class Pcre2 {
   pcre2_code* code_ = nullptr;
 };
 
-/// The engine PCRE2. \s and \S become Unicode's White_Space, which is what they mean to the tokenizers' Oniguruma.
+/// The engine PCRE2. `\s` and `\S` become Unicode's White_Space, which is what they mean to the tokenizers' Oniguruma.
 [[nodiscard]] inline Pattern compile_pcre2(std::string_view pattern, const std::string& where) {
   std::string dialect;
   for (std::size_t i = 0; i < pattern.size(); ++i) {

@@ -35,21 +35,23 @@ enum class SplitBehavior : std::uint8_t { isolated, removed, merged_with_previou
 
 /// One step: a space before a piece that has none, then a cut at a pattern's matches (inverted: at what lies between).
 struct SplitStep {
-  bool prefix_space = false;
-  std::optional<Pattern> pattern;
-  SplitBehavior behavior = SplitBehavior::isolated;
-  bool inverted = false;
+  bool prefix_space = false;                         ///< goes before a piece that opens with none
+  std::optional<Pattern> pattern;                    ///< none: no cut
+  SplitBehavior behavior = SplitBehavior::isolated;  ///< of what is cut at
+  bool inverted = false;                             ///< cut at what lies between
 };
 
+/// The steps of one model; without any, a section is one word.
 class PreTokenizer {
  public:
   /// The pieces of one section; `made` owns those that are not part of the text itself.
   struct Pieces {
-    std::vector<std::string_view> words;
-    std::deque<std::string> made;
+    std::vector<std::string_view> words;  ///< in the order of the text
+    std::deque<std::string> made;         ///< a deque: words point into it
   };
 
   PreTokenizer() = default;
+  /// Each step cuts the pieces of the one before.
   explicit PreTokenizer(std::vector<SplitStep> steps) : steps_(std::move(steps)) {}
 
   /// Cuts a section; the pieces refer to it.

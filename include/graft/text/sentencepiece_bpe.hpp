@@ -53,21 +53,25 @@ inline constexpr std::string_view word_mark = "\xE2\x96\x81";
 
 /// Metaspace: spaces become U+2581, and one is put before a section that does not open with it.
 struct Metaspace {
+  /// Which sections get the mark: none, the one that opens a text, or all.
   enum class Prepend : std::uint8_t { never, first, always };
-  Prepend prepend = Prepend::always;
-  bool split = false;  // cut at every U+2581
+  Prepend prepend = Prepend::always;  ///< before which sections the mark goes
+  bool split = false;                 ///< cut at every U+2581
 };
 
+/// Vocabulary and merges of one model, with its rules for spaces and unknown characters.
 class SentencePieceBpe {
  public:
+  /// Where models of the family differ.
   struct Options {
-    std::optional<Metaspace> metaspace;  // else the normaliser has put the marks already
-    bool byte_fallback = true;
-    std::int32_t unknown = -1;
-    bool fuse_unknown = true;
-    int strip = 1;  // leading spaces that decoding drops
+    std::optional<Metaspace> metaspace;  ///< else the normaliser has put the marks already
+    bool byte_fallback = true;           ///< characters without a token are spelled in byte tokens
+    std::int32_t unknown = -1;           ///< id for what cannot be spelled; without one it is an error
+    bool fuse_unknown = true;            ///< neighbours become one unknown
+    int strip = 1;                       ///< leading spaces that decoding drops
   };
 
+  /// `merges` names ids of `vocabulary`.
   SentencePieceBpe(Vocabulary vocabulary, Merges merges, Options options)
       : vocabulary_(std::move(vocabulary)), merges_(std::move(merges)), options_(std::move(options)) {
     constexpr std::string_view hex = "0123456789ABCDEF";
@@ -83,8 +87,8 @@ class SentencePieceBpe {
     }
   }
 
-  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
-  [[nodiscard]] int strip() const { return options_.strip; }
+  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }  ///< of spellings, U+2581 for a space
+  [[nodiscard]] int strip() const { return options_.strip; }                  ///< leading spaces that decoding drops
 
   /// Appends the ids of a normalised section that holds no added token; `first` says that it opens the text.
   void encode(std::string_view section, bool first, std::vector<std::int32_t>& ids) const {

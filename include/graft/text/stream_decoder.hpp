@@ -15,6 +15,7 @@ namespace graft::text {
 /// Decodes one id after the other. `opens_text` says that they open a text, whose first space SentencePiece drops.
 class StreamDecoder {
  public:
+  /// The tokenizer outlives this.
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = false, bool opens_text = true)
       : tokenizer_(&tokenizer), skip_special_(skip_special), strip_(opens_text ? tokenizer.strip() : 0) {}
 

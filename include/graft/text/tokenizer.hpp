@@ -26,20 +26,22 @@ namespace graft::text {
 
 /// What a file says beside the model itself; the factories fill it.
 struct TokenizerParts {
-  Normalizer normalizer;
-  std::vector<AddedToken> added;
-  bool finds_added = true;           // in texts, that is
-  std::vector<std::int32_t> prefix;  // put around an encoding that asks for special tokens
-  std::vector<std::int32_t> suffix;
-  std::int32_t bos = -1;  // -1 = none
-  std::int32_t eos = -1;
-  std::string chat_template;  // Jinja, as found
+  Normalizer normalizer;             ///< of the sections between added tokens
+  std::vector<AddedToken> added;     ///< their ids lie in the vocabulary
+  bool finds_added = true;           ///< in texts, that is
+  std::vector<std::int32_t> prefix;  ///< put before an encoding that asks for special tokens
+  std::vector<std::int32_t> suffix;  ///< put behind it
+  std::int32_t bos = -1;             ///< -1 = none
+  std::int32_t eos = -1;             ///< -1 = none
+  std::string chat_template;         ///< Jinja, as found
 };
 
+/// A model and what its file says beside it. Nothing in it changes, so any number of threads may share one.
 class Tokenizer {
  public:
-  using Model = std::variant<ByteLevelBpe, SentencePieceBpe>;
+  using Model = std::variant<ByteLevelBpe, SentencePieceBpe>;  ///< the two families
 
+  /// For the factories; ids of added tokens lie inside the vocabulary.
   Tokenizer(Model model, TokenizerParts parts) : model_(std::move(model)), parts_(std::move(parts)) {
     special_.resize(static_cast<std::size_t>(vocabulary().size()));
     std::vector<AddedToken> plain, normalized;
@@ -145,9 +147,9 @@ class Tokenizer {
   [[nodiscard]] bool is_special(std::int32_t id) const {
     return vocabulary().contains(id) && special_[static_cast<std::size_t>(id)];
   }
-  [[nodiscard]] Index vocab_size() const { return vocabulary().size(); }
-  [[nodiscard]] std::optional<std::int32_t> bos() const { return optional(parts_.bos); }
-  [[nodiscard]] std::optional<std::int32_t> eos() const { return optional(parts_.eos); }
+  [[nodiscard]] Index vocab_size() const { return vocabulary().size(); }  ///< one more than the largest id
+  [[nodiscard]] std::optional<std::int32_t> bos() const { return optional(parts_.bos); }  ///< if it has one
+  [[nodiscard]] std::optional<std::int32_t> eos() const { return optional(parts_.eos); }  ///< if it has one
   /// The checkpoint's own chat template (Jinja), empty where it has none.
   [[nodiscard]] const std::string& chat_template() const { return parts_.chat_template; }
   /// How many spaces decoding drops at the start of a text.

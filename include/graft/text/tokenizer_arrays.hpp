@@ -126,6 +126,17 @@ inline Tokenizer byte_level_from_arrays(const TokenizerArrays& arrays, const std
           std::move(parts)};
 }
 
+/// Which pieces may come of a merge.
+inline std::vector<bool> usable_pieces(const TokenizerArrays& arrays) {
+  const std::size_t count = arrays.tokens.size();
+  std::vector<bool> usable(count, true);
+  for (std::size_t i = 0; i < count && arrays.types.size() == count; ++i) {
+    const std::int32_t type = arrays.types[i];
+    usable[i] = type != token_unknown && type != token_control && type != token_byte;
+  }
+  return usable;
+}
+
 inline Tokenizer pieces_from_arrays(const TokenizerArrays& arrays, bool finds_added, const std::string& where) {
   const std::size_t count = arrays.tokens.size();
   if (arrays.scores.size() != count) {
@@ -134,13 +145,10 @@ inline Tokenizer pieces_from_arrays(const TokenizerArrays& arrays, bool finds_ad
              std::to_string(count),
          where);
   }
-  std::vector<bool> usable(count, true);
   for (std::size_t i = 0; i < count; ++i) {
     if (!std::isfinite(arrays.scores[i])) {
       fail("text.331", "tokenizer.ggml.scores[" + std::to_string(i) + "] is not finite", where);
     }
-    const std::int32_t type = arrays.types.size() == count ? arrays.types[i] : std::int32_t{token_normal};
-    usable[i] = type != token_unknown && type != token_control && type != token_byte;
   }
   SentencePieceBpe::Options options;
   options.unknown = arrays.unk;
@@ -152,7 +160,7 @@ inline Tokenizer pieces_from_arrays(const TokenizerArrays& arrays, bool finds_ad
   }
   parts.normalizer.replace(" ", std::string(word_mark));
   Vocabulary vocabulary = array_vocabulary(arrays.tokens, where);
-  Merges merges = merges_by_score(vocabulary, arrays.scores, usable);
+  Merges merges = merges_by_score(vocabulary, arrays.scores, usable_pieces(arrays));
   return {SentencePieceBpe(std::move(vocabulary), std::move(merges), options), std::move(parts)};
 }
 
@@ -170,9 +178,9 @@ inline Tokenizer pieces_from_arrays(const TokenizerArrays& arrays, bool finds_ad
   fail("text.332", "tokenizer.ggml.model is \"" + arrays.model + "\", expected gpt2 or llama", where);
 }
 
-/// A tokenizer from llama2.c's tokenizer.bin: int32 longest, then `vocab` times float score, int32 length, bytes.
-/// BOS is 1, EOS 2, byte tokens 3..258; added tokens are not looked for in texts, as llama2.c does not.
-[[nodiscard]] inline Tokenizer from_llama2c(std::string_view bytes, Index vocab, const std::string& where) {
+/// The arrays of llama2.c's tokenizer.bin: int32 longest, then `vocab` times float score, int32 length, bytes. BOS is 1,
+/// EOS 2, byte tokens 3..258.
+[[nodiscard]] inline TokenizerArrays llama2c_arrays(std::string_view bytes, Index vocab, const std::string& where) {
   std::size_t at = 0;
   const auto take = [&](void* to, std::size_t size) {
     if (bytes.size() - at < size) {
@@ -218,7 +226,12 @@ inline Tokenizer pieces_from_arrays(const TokenizerArrays& arrays, bool finds_ad
   arrays.eos = 2;
   arrays.unk = 0;
   arrays.add_bos = true;
-  return detail::pieces_from_arrays(arrays, false, where);
+  return arrays;
+}
+
+/// A tokenizer from llama2.c's tokenizer.bin; added tokens are not looked for in texts, as llama2.c does not.
+[[nodiscard]] inline Tokenizer from_llama2c(std::string_view bytes, Index vocab, const std::string& where) {
+  return detail::pieces_from_arrays(llama2c_arrays(bytes, vocab, where), false, where);
 }
 
 }  // namespace graft::text

@@ -14,9 +14,10 @@ namespace graft::text {
 /// A set of general categories: bit i is the i-th name of `category_names`.
 using CategorySet = std::uint32_t;
 
+/// Two letters each, in the order of a CategorySet's bits.
 inline constexpr std::string_view category_names = "LuLlLtLmLoMnMcMeNdNlNoPcPdPsPePiPfPoSmScSkSoZsZlZpCcCfCsCoCn";
 
-/// The categories that a name as in \p{...} stands for: "L" all letters, "Lu" one; empty where there is no such name.
+/// The categories that a name as in `\p{...}` stands for: "L" all letters, "Lu" one; empty where there is no such name.
 [[nodiscard]] inline std::optional<CategorySet> category_set(std::string_view name) {
   CategorySet set = 0;
   for (std::size_t i = 0; 2 * i < category_names.size(); ++i) {

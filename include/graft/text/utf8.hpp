@@ -10,10 +10,10 @@ namespace graft::text {
 
 /// What stands at one place of a text: a code point, or a malformed sequence of `size` bytes (the longest begun one).
 struct CodePoint {
-  char32_t value = 0;
-  std::size_t size = 1;
-  bool valid = true;
-  bool cut = false;  // malformed only because the text ends here
+  char32_t value = 0;    ///< U+FFFD where malformed
+  std::size_t size = 1;  ///< in bytes
+  bool valid = true;     ///< not malformed
+  bool cut = false;      ///< malformed only because the text ends here
 };
 
 /// Decodes the code point at byte `at` (at < text.size()); no overlong forms, no surrogates, nothing above U+10FFFF.

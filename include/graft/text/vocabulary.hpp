@@ -58,6 +58,7 @@ class Vocabulary {
   /// One more than the largest id.
   [[nodiscard]] std::int32_t size() const { return static_cast<std::int32_t>(entries_.size()); }
 
+  /// Whether the id has a spelling.
   [[nodiscard]] bool contains(std::int32_t id) const {
     return id >= 0 && id < size() && entries_[static_cast<std::size_t>(id)].used;
   }

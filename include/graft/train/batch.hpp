@@ -16,9 +16,9 @@ inline constexpr std::int32_t ignored = -100;
 /// labels[t] is ids[t] where token t is trained, else `ignored`; label 0 is never predicted. `prompt` counts the tokens
 /// before the first trained one.
 struct Example {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> labels;
-  Index prompt = 0;
+  std::vector<std::int32_t> ids;     ///< token ids
+  std::vector<std::int32_t> labels;  ///< one for every id
+  Index prompt = 0;                  ///< tokens before the first trained one
 
   /// Number of labels that something predicts.
   [[nodiscard]] Index labelled() const {
@@ -32,12 +32,12 @@ struct Example {
 
 /// Examples as rows. rows[i] predicts targets[i], the label of the token after it.
 struct Batch {
-  Ragged ragged;
-  std::vector<std::int32_t> tokens;
-  std::vector<Index> rows;
-  std::vector<std::int32_t> targets;
+  Ragged ragged;                      ///< where the examples stand
+  std::vector<std::int32_t> tokens;   ///< ids, row by row
+  std::vector<Index> rows;            ///< rising
+  std::vector<std::int32_t> targets;  ///< one for every entry of rows
 
-  [[nodiscard]] Index labelled() const { return static_cast<Index>(rows.size()); }
+  [[nodiscard]] Index labelled() const { return static_cast<Index>(rows.size()); }  ///< tokens that the loss counts
 
   /// Appends an example whose rows go through adapter `adapter` of the bank.
   void push(const Example& example, Index adapter = 1) {

@@ -21,25 +21,26 @@ namespace graft::train {
 
 /// How records become examples. Tokenizer and template outlive the call; without a tokenizer only ids are data.
 struct DatasetOptions {
-  const text::Tokenizer* tokenizer = nullptr;
-  const text::ChatTemplate* chat = nullptr;  // null: prompt and completion as they stand
-  Index vocab = 0;                           // ids at or above it are train.423; 0 = not checked
-  Index longest = 0;                         // tokens that an example may have; 0 = any number
-  bool train_on_all = false;                 // prompts and other turns too
-  bool close = true;                         // a text, or an answer without a template, ends with EOS
-  bool keep_unlabelled = false;              // evaluation shows the logits of every record
+  const text::Tokenizer* tokenizer = nullptr;  ///< null: only ids are data
+  const text::ChatTemplate* chat = nullptr;    ///< null: prompt and completion as they stand
+  Index vocab = 0;                             ///< ids at or above it are train.423; 0 = not checked
+  Index longest = 0;                           ///< tokens that an example may have; 0 = any number
+  bool train_on_all = false;                   ///< prompts and other turns too
+  bool close = true;                           ///< a text, or an answer without a template, ends with EOS
+  bool keep_unlabelled = false;                ///< evaluation shows the logits of every record
 };
 
+/// Examples in the order of the file, and what became of the other records.
 struct Dataset {
-  std::vector<Example> examples;
-  std::string keys;  // of the first record
-  Index records = 0;
-  Index cut = 0;        // longer than allowed; their ends were lost
-  Index too_long = 0;   // left out: the prompt alone fills the window
-  Index untrained = 0;  // left out: no token of it is trained
-  Index dialogues = 0;  // records that a chat template has a say in
-  Index tokens = 0;
-  Index labelled = 0;
+  std::vector<Example> examples;  ///< what is trained
+  std::string keys;               ///< of the first record
+  Index records = 0;              ///< of the file
+  Index cut = 0;                  ///< longer than allowed; their ends were lost
+  Index too_long = 0;             ///< left out: the prompt alone fills the window
+  Index untrained = 0;            ///< left out: no token of it is trained
+  Index dialogues = 0;            ///< records that a chat template has a say in
+  Index tokens = 0;               ///< of the examples
+  Index labelled = 0;             ///< of them, trained ones
 };
 
 /// What the tokenizer puts before a text.
@@ -146,35 +147,52 @@ inline void complete(Example& example, const Record& record, const DatasetOption
 
 }  // namespace detail
 
-/// Reads a JSONL file or a JSON list. No record at all is train.426, no record that can be used train.427.
-[[nodiscard]] inline Dataset load_dataset(const std::string& path, const DatasetOptions& options) {
-  std::vector<Record> records;
-  std::vector<Index> lines;
+/// The records of a JSONL file or a JSON list, with the line of each.
+struct RecordFile {
+  std::string path;             ///< for errors
+  std::vector<Record> records;  ///< in the order of the file
+  std::vector<Index> lines;     ///< from 1, one for each record
+};
+
+/// Reads the records of a file; none at all is train.426.
+[[nodiscard]] inline RecordFile read_records(const std::string& path) {
+  RecordFile file{path, {}, {}};
   io::for_each_record(path, [&](const io::Json& json, Index line) {
-    records.push_back(read_record(json, path + ":" + std::to_string(line)));
-    lines.push_back(line);
+    file.records.push_back(read_record(json, path + ":" + std::to_string(line)));
+    file.lines.push_back(line);
   });
-  if (records.empty()) {
+  if (file.records.empty()) {
     fail("train.426", "the file holds no record, expected one JSON object a line or a JSON list of them", path);
   }
-  std::vector<Example> all(records.size());
+  return file;
+}
+
+/// Every record as an example, however long.
+[[nodiscard]] inline std::vector<Example> make_examples(const RecordFile& file, const DatasetOptions& options) {
+  std::vector<Example> all(file.records.size());
   constexpr Index chunk = 16;
-  const auto count = static_cast<Index>(records.size());
+  const auto count = static_cast<Index>(file.records.size());
   parallel_for(ceil_div(count, chunk), [&](Index task, Index) {
     for (Index i = task * chunk; i < std::min(count, (task + 1) * chunk); ++i) {
       const auto at = static_cast<std::size_t>(i);
-      const std::string where = path + ":" + std::to_string(lines[at]);
-      all[at] = detail::example_of(records[at], options, where);
-      detail::complete(all[at], records[at], options, where);
+      const std::string where = file.path + ":" + std::to_string(file.lines[at]);
+      all[at] = detail::example_of(file.records[at], options, where);
+      detail::complete(all[at], file.records[at], options, where);
     }
   });
+  return all;
+}
+
+/// The examples of a file, cut and counted. No record at all is train.426, no record that can be used train.427.
+[[nodiscard]] inline Dataset load_dataset(const std::string& path, const DatasetOptions& options) {
+  const RecordFile file = read_records(path);
   Dataset data;
-  data.keys = records.front().keys;
-  data.records = count;
-  for (const Record& record : records) {
+  data.keys = file.records.front().keys;
+  data.records = std::ssize(file.records);
+  for (const Record& record : file.records) {
     data.dialogues += record.messages.empty() ? 0 : 1;
   }
-  for (Example& example : all) {
+  for (Example& example : make_examples(file, options)) {
     const bool long_one = options.longest > 0 && static_cast<Index>(example.ids.size()) > options.longest;
     const bool had_labels = example.labelled() > 0;
     if (long_one) {

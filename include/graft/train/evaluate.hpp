@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// evaluate: mean negative log-likelihood, perplexity and accuracy over the labelled tokens of some examples.
+// evaluate: mean negative log-likelihood, perplexity and accuracy over the labelled tokens of some examples, or of each.
 #pragma once
 
 #include <algorithm>  // max_element, min
@@ -14,21 +14,34 @@ namespace graft::train {
 
 /// Sums over labelled tokens, and what they come to.
 struct Evaluation {
-  double nll = 0;
-  Index tokens = 0;
-  Index right = 0;  // the label has the largest logit
+  double nll = 0;    ///< in nats
+  Index tokens = 0;  ///< labelled ones
+  Index right = 0;   ///< the label has the largest logit
 
+  /// Mean over the labelled tokens; 0 of none.
   [[nodiscard]] double loss() const { return tokens > 0 ? nll / static_cast<double>(tokens) : 0; }
-  [[nodiscard]] double perplexity() const { return std::exp(loss()); }
+  [[nodiscard]] double perplexity() const { return std::exp(loss()); }  ///< exp of the mean
+  /// Share of the labelled tokens that are the likeliest of their row; 0 of none.
   [[nodiscard]] double accuracy() const {
     return tokens > 0 ? static_cast<double>(right) / static_cast<double>(tokens) : 0;
   }
 };
 
+/// The sums of several.
+[[nodiscard]] inline Evaluation total(std::span<const Evaluation> parts) {
+  Evaluation all;
+  for (const Evaluation& part : parts) {
+    all.nll += part.nll;
+    all.tokens += part.tokens;
+    all.right += part.right;
+  }
+  return all;
+}
+
 /// Rows whose logits are wanted, and the label of each (`ignored` where there is none).
 struct WantedRows {
-  std::vector<Index> rows;
-  std::vector<std::int32_t> labels;
+  std::vector<Index> rows;           ///< rising
+  std::vector<std::int32_t> labels;  ///< one for every row
 };
 
 /// The labelled rows of a batch, or all of them.
@@ -46,24 +59,26 @@ struct WantedRows {
   return wanted;
 }
 
-/// Adds one batch to the sums. `visit`, a callable on View<const C> (n,V), gets the logits of every row of the batch in
-/// order; pass nullptr for none, and only labelled rows are computed.
+/// Adds one batch to the sums, one for each of its sequences. `visit`, a callable on View<const C> (n,V), gets the logits
+/// of every row of the batch in order; pass nullptr for none, and only labelled rows are computed.
 template <class Model, class AttachedType, class Visit>
 void evaluate_batch(const typename Model::Backend& be, const Model& model, models::LlamaRun<Model, AttachedType>& run,
-                    std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit, Evaluation& sums) {
+                    std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit,
+                    std::span<Evaluation> sums) {
   using C = typename Model::C;
   constexpr bool shows = !std::same_as<std::remove_cvref_t<Visit>, std::nullptr_t>;
   const WantedRows wanted = wanted_rows(batch, shows);
-  const auto total = static_cast<Index>(wanted.rows.size());
-  if (total == 0) {
+  const auto count = static_cast<Index>(wanted.rows.size());
+  if (count == 0) {
     return;
   }
-  run.forward(be, model, bank, batch.ragged, batch.tokens, total);
-  const Index chunk = std::min<Index>(total, models::LlamaRun<Model, AttachedType>::head_rows);
+  run.forward(be, model, bank, batch.ragged, batch.tokens, count);
+  Index sequence = 0;
+  const Index chunk = std::min<Index>(count, models::LlamaRun<Model, AttachedType>::head_rows);
   Tensor<C> memory(chunk, model.config.vocab);
   Tensor<C> nll(chunk, 1);
-  for (Index first = 0; first < total; first += chunk) {
-    const Index rows = std::min(chunk, total - first);
+  for (Index first = 0; first < count; first += chunk) {
+    const Index rows = std::min(chunk, count - first);
     const View<C> logits = memory.view().middle_rows(0, rows);
     run.logits(be, model,
                std::span(wanted.rows).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)), logits);
@@ -87,32 +102,45 @@ void evaluate_batch(const typename Model::Backend& be, const Model& model, model
       be.cross_entropy(logits.middle_rows(b.begin, b.rows), part, C{}, nll.view().middle_rows(b.begin, b.rows));
     });
     for (Index i = 0; i < rows; ++i) {
+      while (wanted.rows[static_cast<std::size_t>(first + i)] >= batch.ragged.begin(sequence + 1)) {
+        ++sequence;
+      }
       if (counts[static_cast<std::size_t>(i)] != 0) {
-        sums.nll += static_cast<double>(nll(i, 0));
-        sums.right += right[static_cast<std::size_t>(i)];
-        ++sums.tokens;
+        Evaluation& sum = sums[static_cast<std::size_t>(sequence)];
+        sum.nll += static_cast<double>(nll(i, 0));
+        sum.right += right[static_cast<std::size_t>(i)];
+        ++sum.tokens;
       }
     }
   }
 }
 
-/// Evaluates the examples in their order, `batch_size` at a time; a null `attached` is the bare model.
+/// Evaluates the examples in their order, `batch_size` at a time, each for itself; a null `attached` is the bare model.
+template <class Model, class AttachedType, class Visit = std::nullptr_t>
+[[nodiscard]] std::vector<Evaluation> evaluate_each(const typename Model::Backend& be, const Model& model,
+                                                    AttachedType* attached, std::span<const Example> examples,
+                                                    Index batch_size, Visit visit = {}) {
+  models::LlamaRun<Model, AttachedType> run;
+  AttachedType* const bank[] = {attached};
+  std::vector<Evaluation> sums(examples.size());
+  const auto count = static_cast<Index>(examples.size());
+  for (Index first = 0; first < count; first += batch_size) {
+    const Index size = std::min(batch_size, count - first);
+    Batch batch;
+    for (const Example& example : examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size))) {
+      batch.push(example, attached != nullptr ? 1 : 0);
+    }
+    evaluate_batch(be, model, run, std::span<AttachedType* const>(bank, attached != nullptr ? 1 : 0), batch, visit,
+                   std::span(sums).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)));
+  }
+  return sums;
+}
+
+/// The same, summed over all examples.
 template <class Model, class AttachedType, class Visit = std::nullptr_t>
 [[nodiscard]] Evaluation evaluate(const typename Model::Backend& be, const Model& model, AttachedType* attached,
                                   std::span<const Example> examples, Index batch_size, Visit visit = {}) {
-  models::LlamaRun<Model, AttachedType> run;
-  AttachedType* const bank[] = {attached};
-  Evaluation sums;
-  const auto count = static_cast<Index>(examples.size());
-  for (Index first = 0; first < count; first += batch_size) {
-    Batch batch;
-    for (Index i = first; i < std::min(count, first + batch_size); ++i) {
-      batch.push(examples[static_cast<std::size_t>(i)], attached != nullptr ? 1 : 0);
-    }
-    evaluate_batch(be, model, run, std::span<AttachedType* const>(bank, attached != nullptr ? 1 : 0), batch, visit,
-                   sums);
-  }
-  return sums;
+  return total(evaluate_each(be, model, attached, examples, batch_size, visit));
 }
 
 }  // namespace graft::train

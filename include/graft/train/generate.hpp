@@ -19,16 +19,16 @@ namespace graft::train {
 
 /// How the next token is chosen; temperature 0 takes the likeliest.
 struct Sampling {
-  double temperature = 0;
-  double top_p = 1;
-  std::uint64_t seed = 0;
+  double temperature = 0;  ///< 0 = the likeliest token
+  double top_p = 1;        ///< mass of the likeliest tokens to draw from; 1 = all
+  std::uint64_t seed = 0;  ///< of the draws
 };
 
 /// What generation is given beside the prompt.
 struct GenerateOptions {
-  Index most = 128;  // tokens to generate at most
-  Sampling sampling{};
-  std::vector<std::int32_t> stop{};  // ids that end the text; the one that did is part of it
+  Index most = 128;                  ///< tokens to generate at most
+  Sampling sampling{};               ///< how each token is chosen
+  std::vector<std::int32_t> stop{};  ///< ids that end the text; the one that did is part of it
 };
 
 /// The token that a row of logits gives at step `step`, a function of seed and step.

@@ -24,13 +24,13 @@ inline constexpr std::string_view record_keys =
 
 /// Ids, or a conversation, or a prompt with its completion (which is a conversation too), or a text.
 struct Record {
-  std::string_view keys;                // those it was recognised by
-  std::vector<text::Message> messages;  // for a chat template
-  std::string prompt;                   // for a model without one
-  std::string completion;               // trained; where prompt and messages are empty, a text
-  std::vector<std::int32_t> ids;        // used as they stand
-  std::vector<std::int32_t> labels;     // one for every id
-  std::optional<Index> prompt_length;   // in tokens, where the record gives it
+  std::string_view keys;                ///< those it was recognised by
+  std::vector<text::Message> messages;  ///< for a chat template
+  std::string prompt;                   ///< for a model without one
+  std::string completion;               ///< trained; where prompt and messages are empty, a text
+  std::vector<std::int32_t> ids;        ///< used as they stand
+  std::vector<std::int32_t> labels;     ///< one for every id
+  std::optional<Index> prompt_length;   ///< in tokens, where the record gives it
 };
 
 namespace detail {

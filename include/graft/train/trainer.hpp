@@ -17,30 +17,31 @@ namespace graft::train {
 
 /// What does not change from step to step.
 struct TrainerSettings {
-  double rate = 1e-4;      // the schedule's factor multiplies it
-  double clip = 0;         // largest 2-norm of all gradients together; 0 = none
-  Index total_steps = 1;   // what the schedule counts to
-  std::uint64_t seed = 0;  // of dropout
+  double rate = 1e-4;      ///< the schedule's factor multiplies it
+  double clip = 0;         ///< largest 2-norm of all gradients together; 0 = none
+  Index total_steps = 1;   ///< what the schedule counts to
+  std::uint64_t seed = 0;  ///< of dropout
 };
 
 /// What one step did; `loss` and `gradient_norm` are taken before the update and before clipping.
 struct StepReport {
-  Index step = 0;  // from 1
-  double loss = 0;
-  double rate = 0;
-  double gradient_norm = 0;
-  Index tokens = 0;
-  Index labelled = 0;
-  double seconds = 0;
+  Index step = 0;            ///< from 1
+  double loss = 0;           ///< mean over the labelled tokens
+  double rate = 0;           ///< with the schedule's factor
+  double gradient_norm = 0;  ///< of all gradients together
+  Index tokens = 0;          ///< that went through the model
+  Index labelled = 0;        ///< that the loss counts
+  double seconds = 0;        ///< wall clock
 };
 
 /// Holds the optimizer's state and the memory of the passes. Model and attached outlive it.
 template <class Model, class AttachedType, optimizer Optimizer, schedule Schedule>
 class Trainer {
  public:
-  using B = typename Model::Backend;
-  using C = typename Model::C;
+  using B = typename Model::Backend;  ///< the backend
+  using C = typename Model::C;        ///< of the parameters
 
+  /// Backend, model and attached outlive this; nothing attached is train.401.
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
           TrainerSettings settings)
       : be_(be), model_(model), attached_(attached), optimizer_(method), schedule_(rates), settings_(settings) {

@@ -26,6 +26,7 @@ concept basis_chart = requires(Chart chart, const backends::Reference& be, Param
   chart.retract(be, trained);                                 // after a step
 };
 
+/// The set that R lives in, named by its chart.
 template <class P>
 concept basis = basis_chart<typename P::template Chart<double>, double>;
 
@@ -50,12 +51,14 @@ struct PlainChart {
 /// r x r alone. No d x d matrix exists. R goes at twice the rate: pyreft's Householder map turns it by 2 dX where its
 /// parameter moves by dX, so a published rate means what it meant there.
 struct Orthonormal {
-  static constexpr std::string_view name = "orthonormal";
+  static constexpr std::string_view name = "orthonormal";  ///< in files
 
+  /// R is trained itself and brought back after every step.
   template <scalar T>
   struct Chart : detail::PlainChart<T> {
-    Tensor<T> scratch;
+    Tensor<T> scratch;  ///< (4r,d), made by the first retract
 
+    /// R(r,d) with R R' = I, uniformly random. It does not decay.
     [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
       Parameter<T> trained(r, d, false);
       trained.pace = 2;
@@ -70,6 +73,7 @@ struct Orthonormal {
       }
       return trained;
     }
+    /// R becomes the nearest matrix with orthonormal rows.
     template <class B>
     void retract(const B& be, Parameter<T>& trained) {
       if (scratch.size() == 0) {
@@ -82,15 +86,18 @@ struct Orthonormal {
 
 /// Any R: torch's Linear start, uniform in +-1/sqrt(d).
 struct Free {
-  static constexpr std::string_view name = "free";
+  static constexpr std::string_view name = "free";  ///< in files
 
+  /// R is trained itself.
   template <scalar T>
   struct Chart : detail::PlainChart<T> {
+    /// R(r,d) uniform in +-1/sqrt(d).
     [[nodiscard]] Parameter<T> start(Index r, Index d, Random random) {
       Parameter<T> trained(r, d);
       KaimingUniform::fill(trained.value, random);
       return trained;
     }
+    /// Any R is one already.
     template <class B>
     void retract(const B&, Parameter<T>&) const {}
   };

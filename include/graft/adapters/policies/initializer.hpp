@@ -18,6 +18,7 @@ namespace adapters::policies {
 
 /// Uniform in +-1/sqrt(columns): torch's Linear, and PEFT's kaiming_uniform with a = sqrt(5).
 struct KaimingUniform {
+  /// Element i, counted row by row, is a function of draw i.
   template <scalar T>
   static void fill(View<T> a, Random random) {
     const double bound = 1.0 / std::sqrt(static_cast<double>(a.cols));
@@ -30,6 +31,7 @@ struct KaimingUniform {
 
 /// Normal with standard deviation 1/rows: PEFT's "gaussian" (rows are the rank).
 struct Gaussian {
+  /// Element i, counted row by row, is a function of draw i.
   template <scalar T>
   static void fill(View<T> a, Random random) {
     for (Index i = 0; i < a.size(); ++i) {

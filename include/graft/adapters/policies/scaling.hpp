@@ -20,13 +20,15 @@ namespace adapters::policies {
 
 /// s = alpha / r (Hu et al. 2021); for PMSS r is the larger of its two sides.
 struct AlphaOverRank {
-  static constexpr std::string_view name = "alpha/rank";
+  static constexpr std::string_view name = "alpha/rank";  ///< in files
+  /// The factor s.
   static constexpr double scale(double alpha, Index rank) { return alpha / static_cast<double>(rank); }
 };
 
 /// s = alpha / sqrt(r), which keeps the update's size as the rank grows (rsLoRA, Kalajdzievski 2023).
 struct AlphaOverRootRank {
-  static constexpr std::string_view name = "alpha/sqrt(rank)";
+  static constexpr std::string_view name = "alpha/sqrt(rank)";  ///< in files
+  /// The factor s.
   static double scale(double alpha, Index rank) { return alpha / std::sqrt(static_cast<double>(rank)); }
 };
 

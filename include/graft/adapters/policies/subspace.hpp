@@ -8,34 +8,34 @@ namespace graft::adapters::policies {
 
 /// The source is W h + b (LoReFT, NoReFT, DiReFT).
 struct Affine {
-  static constexpr std::string_view name = "affine";
-  static constexpr bool reads_hidden = true;
+  static constexpr std::string_view name = "affine";  ///< in files
+  static constexpr bool reads_hidden = true;          ///< W exists
 };
 /// The source is b (ConsReFT, LobiReFT).
 struct Constant {
-  static constexpr std::string_view name = "constant";
-  static constexpr bool reads_hidden = false;
+  static constexpr std::string_view name = "constant";  ///< in files
+  static constexpr bool reads_hidden = false;           ///< W does not exist
 };
 
 /// h + R'(source - R h): what the subspace held is replaced.
 struct Difference {
-  static constexpr std::string_view name = "difference";
-  static constexpr bool subtracts = true;
+  static constexpr std::string_view name = "difference";  ///< in files
+  static constexpr bool subtracts = true;                 ///< R h is taken away
 };
 /// h + R' source: the source is added.
 struct Direct {
-  static constexpr std::string_view name = "direct";
-  static constexpr bool subtracts = false;
+  static constexpr std::string_view name = "direct";  ///< in files
+  static constexpr bool subtracts = false;            ///< R h stays
 };
 
 /// pyreft's start: W and b uniform in +-1/sqrt(d) (a constant source in [0, 1)). The untrained edit already changes h.
 struct RandomStart {
-  static constexpr bool is_identity = false;
+  static constexpr bool is_identity = false;  ///< the untrained edit changes h
 };
 /// W = R (Difference) or W = 0 (Direct), b = 0: the untrained edit does nothing and all gradients flow (methods.md E).
 /// A constant source under Difference has no such start; it begins at b = 0.
 struct IdentityStart {
-  static constexpr bool is_identity = true;
+  static constexpr bool is_identity = true;  ///< the untrained edit does nothing
 };
 
 }  // namespace graft::adapters::policies

@@ -12,14 +12,17 @@ namespace graft::backends {
 /// c = alpha op(a) op(b) + beta c on row-major views, on the calling thread; beta 0 ignores c. bf16 operands are widened
 /// by Simd: Eigen has no bf16 product.
 struct EigenGemm {
-  [[nodiscard]] static constexpr bool multiplies_bf16() { return false; }
+  [[nodiscard]] static constexpr bool multiplies_bf16() { return false; }  ///< Simd widens them
 
+  /// c = alpha a b' + beta c.
   static void nt(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     multiply(alpha, map(a), map(b).transpose(), beta, c);
   }
+  /// c = alpha a b + beta c.
   static void nn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     multiply(alpha, map(a), map(b), beta, c);
   }
+  /// c = alpha a' b + beta c.
   static void tn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     multiply(alpha, map(a).transpose(), map(b), beta, c);
   }

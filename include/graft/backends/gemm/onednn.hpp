@@ -27,19 +27,24 @@ struct OneDnn {
     return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & native) == native;
   }
 
+  /// c = alpha a b' + beta c.
   static void nt(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     sgemm('N', 'T', a.cols, alpha, a, b, beta, c);
   }
+  /// c = alpha a b + beta c.
   static void nn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     sgemm('N', 'N', a.cols, alpha, a, b, beta, c);
   }
+  /// c = alpha a' b + beta c.
   static void tn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     sgemm('T', 'N', a.rows, alpha, a, b, beta, c);
   }
 
+  /// c = alpha a b' + beta c, summed in fp32.
   static void nt(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
     matmul(alpha, a, b, {1, b.stride}, beta, c);
   }
+  /// c = alpha a b + beta c, summed in fp32.
   static void nn(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
     matmul(alpha, a, b, {b.stride, 1}, beta, c);
   }

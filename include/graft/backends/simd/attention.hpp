@@ -18,18 +18,19 @@ inline constexpr Index tile_rows = 64;
 
 /// Rows of a tile: consecutive tokens of one head (step 1), or all heads of a group at one token (step 0: a decode step).
 struct Tile {
-  Index rows = 0;
-  Index position = 0;  // of the first row, among the span's keys
-  Index step = 1;
-  Index lo = 0;  // keys [lo, hi) are seen by some row
-  Index hi = 0;
+  Index rows = 0;      ///< at most tile_rows
+  Index position = 0;  ///< of the first row, among the span's keys
+  Index step = 1;      ///< positions from one row to the next
+  Index lo = 0;        ///< keys [lo, hi) are seen by some row
+  Index hi = 0;        ///< one past the last key that some row sees
 
+  /// Keys before the window are left out, but not where sinks stand in front of them.
   constexpr Tile(const ops::AttentionShape& shape, Index row_count, Index first_position, Index row_step)
       : rows(row_count), position(first_position), step(row_step) {
     lo = shape.window > 0 && shape.sinks == 0 ? std::max(Index{0}, position - shape.window + 1) : 0;
     hi = position + (rows - 1) * step + 1;
   }
-  [[nodiscard]] constexpr Index keys() const { return hi - lo; }
+  [[nodiscard]] constexpr Index keys() const { return hi - lo; }  ///< that the tile meets
   /// The columns of scores that row i sees, counted from lo.
   [[nodiscard]] constexpr Visible seen_by(const ops::AttentionShape& shape, Index i) const {
     const Index at = position + i * step;

@@ -18,18 +18,19 @@ namespace simd {
 
 /// Columns of a row of scores that its query sees: [0, sinks) and [first, end), with sinks <= first < end.
 struct Visible {
-  Index sinks = 0;
-  Index first = 0;
-  Index end = 0;
+  Index sinks = 0;  ///< columns [0, sinks)
+  Index first = 0;  ///< the window's first column
+  Index end = 0;    ///< one past its last
 };
 
 /// ops::AdamWStep in float, bias corrections done; rest is 1 - beta, taken in double.
 struct AdamWNumbers {
-  float scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;
+  float scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;  ///< factors of ops::adamw's formula
 };
 
+/// 4 floats at a time, whatever the processor has.
 struct Baseline {
-  static constexpr Index width = 4;
+  static constexpr Index width = 4;  ///< floats in a vector
 #include <graft/backends/simd/bodies.inl>
 };
 
@@ -41,8 +42,9 @@ struct Baseline {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #endif
+/// 8 floats at a time.
 struct Avx2 {
-  static constexpr Index width = 8;
+  static constexpr Index width = 8;  ///< floats in a vector
 #include <graft/backends/simd/bodies.inl>
 };
 #if defined(__clang__)
@@ -54,8 +56,9 @@ struct Avx2 {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")
 #endif
+/// 16 floats at a time.
 struct Avx512 {
-  static constexpr Index width = 16;
+  static constexpr Index width = 16;  ///< floats in a vector
 #include <graft/backends/simd/bodies.inl>
 };
 #if defined(__clang__)

@@ -12,6 +12,7 @@ namespace graft::backends::simd {
 
 /// c = alpha a b' + beta c.
 struct Nt {
+  /// One call of the gemm door.
   template <class Gemm, class T>
   static void multiply(float alpha, View<const T> a, View<const T> b, float beta, View<float> c) {
     Gemm::nt(alpha, a, b, beta, c);
@@ -25,16 +26,19 @@ struct Nt {
 
 /// c = alpha a b + beta c.
 struct Nn {
+  /// One call of the gemm door.
   template <class Gemm, class T>
   static void multiply(float alpha, View<const T> a, View<const T> b, float beta, View<float> c) {
     Gemm::nn(alpha, a, b, beta, c);
   }
+  /// The part of b that makes columns [begin, begin + cols) of c.
   template <class T>
   static View<const T> part(View<const T> b, Index begin, Index cols) {
     return b.middle_cols(begin, cols);
   }
 };
 
+/// fp32: one call of the gemm door.
 template <class Gemm, class Form>
 void multiply(Isa, Form, float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
   Form::template multiply<Gemm>(alpha, a, b, beta, c);
@@ -52,6 +56,7 @@ template <Purpose purpose>
   return wide;
 }
 
+/// bf16 summed in fp32: by the door, or widened, 128 columns of c at a time.
 template <class Gemm, class Form>
 void multiply(Isa isa, Form, float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
   if constexpr (requires { Gemm::nt(alpha, a, b, beta, c); }) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// write_merged: a checkpoint with an adapter written into its weights, as a Hugging Face folder that needs no graft.
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <utility>  // as_const
+
+#include <graft/adapters/attached.hpp>
+#include <graft/adapters/full.hpp>
+#include <graft/backends/reference.hpp>
+#include <graft/models/write_huggingface.hpp>
+
+namespace graft::models {
+
+/// What write_merged changed.
+struct MergeReport {
+  Index tensors = 0;       ///< that were written
+  Index changed = 0;       ///< that an adapter's module has changed
+  bool tokenizer = false;  ///< was carried along
+};
+
+namespace detail {
+
+/// config.json of the checkpoint, with the type of its weights: the original where there is one.
+[[nodiscard]] inline io::Json carried_config(const Checkpoint& checkpoint, std::string_view dtype) {
+  if (!io::is_directory(checkpoint.path)) {
+    return hf_config_json(checkpoint.config, dtype);
+  }
+  const std::string path = io::join(checkpoint.path, "config.json");
+  io::Json json = io::parse_json(io::read_text(path), path);
+  json[json.contains("dtype") ? "dtype" : "torch_dtype"] = dtype;
+  return json;
+}
+
+template <class M, class T>
+concept merges =
+    requires(const M& module, In<T> base, View<T> into) { module.merge(backends::Reference{}, base, into); };
+
+/// Throws adapter.680 where a module is no change of a weight.
+template <class AttachedType>
+void refuse_edits(AttachedType& attached, const std::string& folder) {
+  using T = typename AttachedType::Scalar;
+  attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
+    using A = std::remove_cvref_t<decltype(recipe)>;
+    if constexpr (!merges<typename A::template Module<T>, T> && !std::same_as<A, adapters::Full>) {
+      fail(
+          "adapter.680",
+          "\"" + grafted.path() +
+              "\" edits hidden states at chosen positions, which no weight does: it cannot be merged; keep the adapter "
+              "beside the model",
+          folder);
+    }
+  });
+}
+
+/// Adds what a module changes in the tensor of that name; false where it leaves it alone.
+template <class B, class A, scalar T>
+bool merge_module(const B& be, Grafted<A, T>& grafted, const std::string& name, View<const T> base, View<T> into) {
+  bool changed = false;
+  if constexpr (std::same_as<A, adapters::Full>) {  // trained in place: its value is the weight
+    grafted.module.for_each_parameter([&](const char* own, Parameter<T>& trained) {
+      if (name == grafted.place.name + "." + own) {
+        be.copy(trained.value, into);
+        changed = true;
+      }
+    });
+  } else if constexpr (merges<typename A::template Module<T>, T>) {
+    if (name == grafted.place.name + ".weight") {
+      grafted.module.merge(be, base, into);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+}  // namespace detail
+
+/// Writes checkpoint + adapter in S to `folder`: every weight is decoded to the adapter's precision, changed, and rounded
+/// once, one tensor in memory at a time. Modules are functions of the untouched weight, so those at one place add up. A
+/// tied head stays tied. An edit of hidden states is adapter.680: it depends on the position, a weight does not.
+template <storable S, class B, class AttachedType>
+MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
+  using T = typename AttachedType::Scalar;
+  detail::refuse_edits(attached, folder);
+  MergeReport report;
+  const auto fill = [&](const TensorSpec& spec, View<float> values) {
+    const Tensor<T> base = load_tensor<T>(checkpoint, spec.name, values.rows, values.cols);
+    Tensor<T> merged(values.rows, values.cols);
+    be.copy(base.view(), merged.view());
+    bool changed = false;
+    attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+      if (spec.name.starts_with(grafted.place.name + ".")) {
+        changed = detail::merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
+      }
+    });
+    for (Index i = 0; i < values.size(); ++i) {
+      values.data[i] = static_cast<float>(real_part(merged.data()[i]));
+    }
+    ++report.tensors;
+    report.changed += changed ? 1 : 0;
+  };
+  write_huggingface<S>(folder, checkpoint.config, detail::carried_config(checkpoint, hf_dtype<S>), fill);
+  report.tokenizer = carry_tokenizer(folder, checkpoint);
+  return report;
+}
+
+}  // namespace graft::models

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <graft/models/merge.hpp>
+
+#include "support/catch.hpp"
+#include "support/every_method.hpp"
+#include "support/golden_adapter.hpp"
+
+using namespace graft;
+
+namespace {
+
+using MergedStack = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::RsLora<>>,
+                          At<site::linear, adapters::Pmss<>>, At<site::everything & ~site::stream, adapters::Full>>;
+
+/// The logits of a model alone on the golden batch.
+Tensor<double> logits_of(const std::string& folder, const std::string& golden_model) {
+  using Bare = Attached<double, MergedStack>;
+  const auto model = test::GoldenLlama::load(models::open_checkpoint(folder));
+  const train::Batch batch =
+      test::golden_batch(io::Safetensors::open(test::golden("models/" + golden_model + "/io.safetensors")));
+  models::LlamaRun<test::GoldenLlama, Bare> run;
+  Ragged ragged = batch.ragged;
+  std::fill(ragged.adapter.begin(), ragged.adapter.end(), 0);
+  run.forward(test::reference, model, {}, ragged, batch.tokens, ragged.tokens());
+  Tensor<double> logits(ragged.tokens(), model.config.vocab);
+  run.logits(test::reference, model, test::every_row(ragged.tokens()), logits.view());
+  return logits;
+}
+
+}  // namespace
+
+TEST_CASE("a merged LoRA is a Hugging Face model with the golden logits of base and adapter together") {
+  for (const std::string name : {"lora", "lora-all", "lora-rank-pattern", "lora-rs"}) {
+    INFO(name);
+    const std::string golden = test::golden("adapters/" + name);
+    test::GoldenBase base("llama-gqa");
+    auto attached = base.load<MergedStack>(golden);
+    const test::TempFolder folder;
+    const auto report = models::write_merged<float>(folder.path("out"), base.checkpoint, test::reference, attached);
+    Index modules = 0;
+    attached.for_each_module([&](const auto&, const Placement&, const auto&) { ++modules; });
+    CHECK(report.changed == modules);
+    CHECK(report.tensors == std::ssize(base.checkpoint.tensors));
+    const auto expected = test::golden_tensor(io::Safetensors::open(golden + "/io.safetensors"), "logits");
+    CHECK(test::relative_error(logits_of(folder.path("out"), "llama-gqa").view(), expected.view()) < 1e-6);
+  }
+}
+
+TEST_CASE("full finetuning merges every tensor that it trained; a tied head stays tied") {
+  test::GoldenBase base("gemma");
+  REQUIRE(base.checkpoint.config.tied_head);
+  MergedStack stack;
+  std::get<0>(stack.parts).placement.sites = std::get<1>(stack.parts).placement.sites =
+      std::get<2>(stack.parts).placement.sites = site::none;
+  auto attached = attach(test::reference, base.model, stack, 1);
+  Index parameters = 0;
+  attached.for_each_parameter([&](const std::string&, Parameter<double>& p) {
+    p.value(0, 0) += 0.25;
+    ++parameters;
+  });
+  const test::TempFolder folder;
+  const auto report = models::write_merged<float>(folder.path(), base.checkpoint, test::reference, attached);
+  CHECK(report.changed == parameters);
+  const models::Checkpoint merged = models::open_checkpoint(folder.path());
+  CHECK(merged.config == base.checkpoint.config);
+  CHECK_FALSE(merged.has("lm_head.weight"));
+  for (const io::TensorRef& tensor : merged.tensors) {
+    INFO(tensor.name);
+    const auto before = models::load_tensor<float>(base.checkpoint, tensor.name, tensor.rows(), tensor.cols());
+    const auto after = models::load_tensor<float>(merged, tensor.name, tensor.rows(), tensor.cols());
+    CHECK(after(0, 0) == Approx(before(0, 0) + 0.25));
+    CHECK(after.data()[after.size() - 1] == before.data()[before.size() - 1]);
+  }
+}
+
+TEST_CASE("an edit of hidden states is refused with the reason, before anything is written") {
+  test::GoldenBase base("llama-gqa");
+  auto attached = attach(test::reference, base.model, test::only_number(test::first_reft, 2, {}), 1);
+  const test::TempFolder folder;
+  const Error error = test::error_of(
+      [&] { (void)models::write_merged<float>(folder.path("out"), base.checkpoint, test::reference, attached); });
+  CHECK(error.id() == "adapter.680");
+  CHECK(std::string(error.what()).find("positions") != std::string::npos);
+  CHECK(folder.entries() == 0);
+}
