@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 06: an adapter that graft has never heard of (output_gain.hpp) stands where the published ones stand: it trains, saves,
 // loads and merges. Clone this folder to begin your own.
+#include <graft/backends/gemm/onednn.hpp>
 #include <graft/graft.hpp>
 
 #include <cstdio>
@@ -9,7 +10,7 @@
 
 using namespace graft;
 
-using Backend = backends::Simd<>;
+using Backend = backends::Simd<backends::OneDnn>;
 using Model = models::Llama<Uniform<float>, Backend>;
 using Tuned = Stack<At<site::linear, example::OutputGain>>;
 

@@ -22,6 +22,8 @@ using namespace graft;
 
 namespace {
 
+using example::OutputGain;
+
 /// A selector: every second column and row, whatever they hold.
 struct EverySecond {
   template <class T>
@@ -60,7 +62,6 @@ struct UnitRows {
 };
 
 using OwnSkeletons = adapters::Pmss<2, EverySecond>;
-using example::OutputGain;
 using OwnEdits = adapters::Subspace<2, UnitRows>;
 using Own =
     Stack<At<site::linear, OwnSkeletons>, At<site::query | site::down, OutputGain>, At<site::residual, OwnEdits>>;

@@ -72,4 +72,16 @@ def test_training_helps():
                   f"{run['result']['tokens_per_second']:.0f} tokens/s, peak {run['memory']['peak_bytes'] / 2**20:.0f} MiB")
 
 
+def test_gguf_to_hugging_face():
+    """SmolLM2 as GGUF: the merged folder has its tokenizer and chat template, and generates what GGUF and adapter do"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data = home / "data.jsonl"
+        data.write_text('{"prompt": "Who are you?", "completion": "A graft."}\n')
+        good("finetune", "--model", MODEL, "--data", data, "--steps", 2, "--lr", 1e-3, "--out", home / "run")
+        good("merge", "--model", MODEL, "--adapter", home / "run", "--out", home / "out", "--dtype", "fp32")
+        asked = ["--chat", "Who are you?", "--max-tokens", 12, "--dtype", "fp32"]
+        assert good("generate", "--model", home / "out", *asked) == good("generate", "--model", MODEL, "--adapter", home / "run", *asked)
+
+
 run_tests(globals())

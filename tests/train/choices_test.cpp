@@ -62,7 +62,8 @@ TEST_CASE("an answer that is none of the list, and questions that do not fit, ar
   CHECK(test::error_of([] { (void)load_questions(two_questions, {"yes", "no"}, 3); }).id() == "train.427");
   const std::string longer = std::string(two_questions) + "\n" +
                              R"({"prompt": "Is it not rather very far away from here?", "completion": "no"})";
-  const train::Choices choices = load_questions(longer, {"yes", "no"}, 8);
+  const auto window = std::ssize(load_questions(two_questions, {"yes", "no"}).examples[2].ids);  // of the longer one
+  const train::Choices choices = load_questions(longer, {"yes", "no"}, window);
   CHECK(choices.too_long == 1);
   CHECK(choices.right.size() == 2);
 }

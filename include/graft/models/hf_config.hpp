@@ -180,8 +180,8 @@ inline void read_window(const io::Json& json, LlamaConfig& config, const std::st
     }
     config.window_from_layer = first - types.begin();
   }
-  if (config.window_from_layer >= config.layers) {
-    config.window = 0;
+  if (config.window_from_layer >= config.layers || config.window == 0) {
+    config.window = config.window_from_layer = 0;
   }
 }
 
