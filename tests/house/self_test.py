@@ -16,6 +16,7 @@ GOOD = {
     "tests/core/view_test.cpp": SPDX,
     "tests/ops/gemm_test.cpp": SPDX,
     "README.md": "# graft\n",
+    "CHANGELOG.md": "# Changelog\n",
     **{f"docs/{name}": (DOCS / name).read_text(encoding="utf-8") for name in ("Doxyfile", "api.sed", "namespaces.dox")},
 }
 GEMM = "include/graft/ops/gemm.hpp"
