@@ -33,11 +33,11 @@ while [ $# -gt 0 ]; do
   shift
 done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. cmake/packages.sh
 say() { printf '\n== %s\n' "$*"; }
 
 # --- the program ---------------------------------------------------------------------------------------------------------
 if [ -z "$graft" ]; then
-  . cmake/packages.sh
   install_missing "${build_packages[@]}"
   say "building graft"
   cmake --preset release --log-level=WARNING
@@ -55,7 +55,6 @@ if [ $real = no ]; then
           --retain $data/stories.jsonl --no-eos --steps "${steps:-200}" --batch-size 16)
   lora+=(--rank 4 --target q_proj,v_proj --lr 2e-3) pmss+=(--rank 16 --lr 1e-3) loreft+=(--rank 4 --positions f7+l7 --lr 5e-3)
 else
-  . cmake/packages.sh
   python3 -m pip --version >/dev/null 2>&1 || install_missing python3 python3-pip ca-certificates
   data=build/data
   out=${out:-build/quickstart-real}

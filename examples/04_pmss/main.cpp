@@ -36,15 +36,11 @@ int main() {
               first.module.skeleton().columns[2], first.module.skeleton().rows[0], first.module.skeleton().rows[1],
               first.module.skeleton().rows[2]);
   std::printf("before: %s\n", grade(backend, model, &tuned, questions));
-  constexpr Index steps = 200, batch_size = 16;
+  constexpr Index steps = 200;
   train::Trainer trainer{
       backend, model, tuned, optimizers::AdamW{}, schedules::Linear{}, {.rate = 2e-3, .total_steps = steps}};
   for (Index step = 0; step < steps; ++step) {
-    train::Batch batch;
-    for (Index i = 0; i < batch_size; ++i) {
-      batch.push(data.examples[static_cast<std::size_t>(step * batch_size + i) % data.examples.size()]);
-    }
-    trainer.step(std::span(&batch, 1));
+    trainer.step(train::batch_at(data.examples, step, 16));
   }
   std::printf("after: %s\n", grade(backend, model, &tuned, questions));
 

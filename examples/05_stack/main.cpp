@@ -32,15 +32,11 @@ int main() {
   });
   std::printf("%td numbers are trained\n", count);
 
-  constexpr Index steps = 200, batch_size = 16;
+  constexpr Index steps = 200;
   train::Trainer trainer{
       backend, model, tuned, optimizers::AdamW{}, schedules::Linear{}, {.rate = 3e-3, .total_steps = steps}};
   for (Index step = 0; step < steps; ++step) {
-    train::Batch batch;
-    for (Index i = 0; i < batch_size; ++i) {
-      batch.push(data.examples[static_cast<std::size_t>(step * batch_size + i) % data.examples.size()]);
-    }
-    trainer.step(std::span(&batch, 1));
+    trainer.step(train::batch_at(data.examples, step, 16));
   }
   const auto each = train::evaluate_each(backend, model, &tuned, questions.examples, 64);
   std::printf("after: %s\n",

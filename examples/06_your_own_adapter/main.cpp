@@ -26,15 +26,11 @@ int main() {
   auto tuned = attach<Tuned>(backend, model, {}, 1);
   std::printf("%td of %td numbers are trained\n", models::count_trainable(model.config, Tuned{}),
               models::parameter_count(model.config));
-  constexpr Index steps = 300, batch_size = 16;
+  constexpr Index steps = 300;
   train::Trainer trainer{
       backend, model, tuned, optimizers::AdamW{}, schedules::Linear{}, {.rate = 2e-2, .total_steps = steps}};
   for (Index step = 0; step < steps; ++step) {
-    train::Batch batch;
-    for (Index i = 0; i < batch_size; ++i) {
-      batch.push(data.examples[static_cast<std::size_t>(step * batch_size + i) % data.examples.size()]);
-    }
-    trainer.step(std::span(&batch, 1));
+    trainer.step(train::batch_at(data.examples, step, 16));
   }
   const models::Fingerprint base = models::fingerprint_of(checkpoint);
   models::save_adapter("build/village-output-gain", tuned, base, "village");

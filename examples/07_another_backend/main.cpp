@@ -22,13 +22,10 @@ double loss_after_training() {
       train::load_dataset("examples/data/village/train.jsonl", {.tokenizer = &tokenizer, .close = false});
   auto tuned = attach<Tuned>(backend, model, {}, 1);
   train::Trainer trainer{backend, model, tuned, optimizers::AdamW{}, schedules::Constant{}, {.rate = 2e-3}};
-  train::Batch batch;
-  for (std::size_t i = 0; i < 8; ++i) {
-    batch.push(data.examples[i]);
-  }
+  const train::Batch batch = train::batch_at(data.examples, 0, 8);
   double loss = 0;
   for (int step = 0; step < 5; ++step) {
-    loss = trainer.step(std::span(&batch, 1)).loss;
+    loss = trainer.step(batch).loss;
   }
   return loss;
 }

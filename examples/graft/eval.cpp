@@ -25,10 +25,7 @@ int evaluate(const EvalSettings& settings) {
     fail("train.430", "--logits and --choices exclude each other", "command line");
   }
   const TestSet data(session, settings.data, settings.data.data, window, settings.choices, shows);
-  const io::Json& counts = data.counts();
-  const Index cut = counts.value("cut", Index{0});
-  const Index skipped = counts.value("too_long", Index{0}) + counts.value("untrained", Index{0});
-  const Index records = counts.at("records").get<Index>();
+  const auto& [records, cut, skipped, tokens] = data.counts();
   if (shows && cut + skipped > 0) {
     fail("train.441",
          std::to_string(cut + skipped) + " of the " + std::to_string(records) +
@@ -39,7 +36,7 @@ int evaluate(const EvalSettings& settings) {
   std::optional<io::NpyWriter> writer;
   LogitsVisitor visit;
   if (shows) {
-    writer.emplace(settings.logits, counts.at("tokens").get<Index>(), session.config().vocab);
+    writer.emplace(settings.logits, tokens, session.config().vocab);
     visit = [&](View<const float> rows) { writer->append(rows); };
   }
   const Score found = data.measure(session.engine(), settings.data.batch_size, visit);

@@ -3,9 +3,8 @@
 #include <algorithm>  // any_of
 #include <cstdio>
 
-#include <graft/io/path.hpp>
-
 #include "commands.hpp"
+#include "run_folder.hpp"
 #include "session.hpp"
 #include "words.hpp"
 
@@ -27,12 +26,7 @@ int merge(const MergeSettings& settings) {
   if (settings.dtype != "auto" && settings.dtype != "fp32" && settings.dtype != "bf16") {
     fail("train.431", "--dtype is \"" + settings.dtype + "\", expected auto, fp32 or bf16", "--dtype");
   }
-  for (const char* taken : {"config.json", "run.json", "adapter_config.json"}) {
-    if (!settings.overwrite && io::exists(io::join(settings.out, taken))) {
-      fail("train.437", "the folder already holds " + std::string(taken) + "; choose another --out, or add --overwrite",
-           settings.out);
-    }
-  }
+  refuse_taken(settings.out, settings.overwrite);
   ModelSettings model;
   model.model = settings.model;
   Session session(model, settings.adapter);

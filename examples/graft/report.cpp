@@ -31,6 +31,7 @@ FinishedRun read_run(const std::string& folder) {
     (void)io::json_get<io::Json>(run.json, part, path);
   }
   run.curves.name = io::json_get<std::string>(run.json["settings"], "adapter", path);
+  (void)io::json_get<io::Json>(run.json["scores"], "after", path);
   const io::Json before = io::json_get<io::Json>(run.json["scores"], "before", path);
   if (before.contains("valid_loss")) {
     run.curves.valid.push_back({0, io::json_get<double>(before, "valid_loss", path)});

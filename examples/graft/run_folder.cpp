@@ -11,16 +11,20 @@
 
 namespace graft::program {
 
-RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) {
-  if (io::exists(path_) && !io::is_directory(path_)) {
-    fail("train.437", "--out names a file, expected a folder or a name that is free", path_);
+void refuse_taken(const std::string& path, bool overwrite) {
+  if (io::exists(path) && !io::is_directory(path)) {
+    fail("train.437", "--out names a file, expected a folder or a name that is free", path);
   }
   for (const char* taken : {"run.json", "log.jsonl", "adapter_config.json", "config.json"}) {
-    if (!overwrite && io::exists(io::join(path_, taken))) {
+    if (!overwrite && io::exists(io::join(path, taken))) {
       fail("train.437", "the folder already holds " + std::string(taken) + "; choose another --out, or add --overwrite",
-           path_);
+           path);
     }
   }
+}
+
+RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) {
+  refuse_taken(path_, overwrite);
 }
 
 void RunFolder::create() {

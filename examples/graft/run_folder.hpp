@@ -10,10 +10,12 @@
 
 namespace graft::program {
 
+/// Refuses a name that is taken: a file, or a folder with a run, an adapter or a model in it unless `overwrite` (train.437).
+void refuse_taken(const std::string& path, bool overwrite);
+
 class RunFolder {
  public:
-  /// Refuses a name that is taken: a file, or a folder with another run in it unless `overwrite` (train.437). Nothing is
-  /// written yet.
+  /// Refuses a name that is taken. Nothing is written yet.
   RunFolder(std::string path, bool overwrite);
 
   /// Makes the folder and opens the log.

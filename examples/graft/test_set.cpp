@@ -9,13 +9,15 @@ TestSet::TestSet(const Session& session, const DataSettings& data, const std::st
                  const std::vector<std::string>& answers, bool keep_unlabelled) {
   if (answers.empty()) {
     train::Dataset read = session.load(data, path, longest, keep_unlabelled);
-    counts_ = counts_json(path, read);
+    counts_ = {read.records, read.cut, read.too_long + read.untrained, read.tokens};
+    json_ = counts_json(path, read);
     text_ = path + ": " + counts_text(read);
     examples_ = std::move(read.examples);
     return;
   }
   choices_ = session.load_choices(data, path, longest, answers);
-  counts_ = {{"path", path}, {"records", choices_->records}, {"too_long", choices_->too_long}, {"choices", answers}};
+  counts_ = {choices_->records, 0, choices_->too_long, 0};
+  json_ = {{"path", path}, {"records", choices_->records}, {"too_long", choices_->too_long}, {"choices", answers}};
   text_ = path + ": " + with_commas(choices_->records) + " questions of " + std::to_string(answers.size()) +
           " answers" + (choices_->too_long > 0 ? "; " + with_commas(choices_->too_long) + " left out (too long)" : "");
 }

@@ -37,14 +37,20 @@ class TestSet {
   }
   [[nodiscard]] Score measure(Engine& engine, Index batch_size, const LogitsVisitor& visit = {}) const;
 
-  /// What was read and what was left out, for run.json and for people.
-  [[nodiscard]] const io::Json& counts() const { return counts_; }
+  /// Records read, records cut, records left out, and tokens of what is measured.
+  struct Counts {
+    Index records = 0, cut = 0, left_out = 0, tokens = 0;
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+  /// The same, for run.json (null where no file was read) and for people.
+  [[nodiscard]] const io::Json& json() const { return json_; }
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
   std::vector<train::Example> examples_;
   std::optional<train::Choices> choices_;
-  io::Json counts_;
+  Counts counts_;
+  io::Json json_;
   std::string text_;
 };
 

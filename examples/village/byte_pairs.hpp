@@ -3,6 +3,7 @@
 // again (Sennrich et al. 2016).
 #pragma once
 
+#include <cctype>  // isalpha
 #include <cstdint>
 #include <map>
 #include <string>

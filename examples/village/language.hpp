@@ -3,8 +3,8 @@
 //
 // A judged sentence says something about a thing by one of many templates; whether the thing is good follows from the
 // words and from how they stand together ("was not stale", "looked stale but was fresh"), never from one word alone. In
-// the stories a reaction follows ("Mia smiled."). The answers "yes" and "no" stand in the stories too, but only after
-// questions about something else, at random.
+// the stories a reaction follows ("Mia smiled."). The answers "yes" and "no" stand in the stories too, but only to the
+// question whether something else was told.
 #pragma once
 
 #include <algorithm>  // find

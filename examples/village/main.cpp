@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // village OUT: all that the embedded model is made of, from one seed: stories, task, tokenizer, random start.
-#include <sys/stat.h>
-
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -16,12 +14,6 @@ namespace {
 using namespace graft;
 
 constexpr std::uint64_t seed = 2026;
-
-void make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) != 0 && !io::is_directory(path)) {
-    fail("io.202", "cannot make the folder", path);
-  }
-}
 
 std::string line(const io::Json& json) {
   return json.dump() + "\n";
@@ -81,7 +73,7 @@ void write_start(const std::string& folder, const models::LlamaConfig& config) {
 }
 
 void make(const std::string& out) {
-  make_folder(out);
+  (void)io::make_folder(out);
   std::string lines;
   std::vector<std::string> texts;
   for (const village::Story& story : stories(1, 40000)) {
@@ -99,7 +91,6 @@ void make(const std::string& out) {
   const io::TokenizerData tokenizer = village::train_byte_pairs(texts, 1024, "<|end|>");
   const models::LlamaConfig config = shape(static_cast<Index>(tokenizer.tokens.size()), tokenizer.eos);
   const std::string start = io::join(out, "start");
-  make_folder(start);
   write_start(start, config);
   models::write_tokenizer(start, tokenizer, config.context);
   std::printf("%s: %zu stories, %zu tokens of vocabulary, %td parameters\n", out.c_str(), texts.size(),

@@ -29,19 +29,7 @@ TEST_CASE("pieces merged by their scores have the ids that sentencepiece gives",
   const text::TokenizerArrays arrays = test::sentencepiece_arrays();
   REQUIRE(arrays.tokens.size() == 512);
   REQUIRE(arrays.scores.size() == 512);
-  const text::Tokenizer tokenizer = text::from_arrays(arrays, "tokenizer.model");
-  int compared = 0;
-  for (const io::Json& row : test::json_lines(test::golden("tokenizer/sentencepiece/ids.jsonl"))) {
-    const auto text = row.value("text", "<s>");
-    if (text.find("<s>") != std::string::npos || text.find("</s>") != std::string::npos) {
-      continue;  // sentencepiece does not look for control tokens in texts
-    }
-    INFO(text);
-    CHECK(tokenizer.encode(text, false) == row["sentencepiece_ids"].get<Ids>());
-    CHECK(tokenizer.decode(row["sentencepiece_ids"].get<Ids>()) == row["sentencepiece_decoded"].get<std::string>());
-    ++compared;
-  }
-  CHECK(compared >= 70);
+  test::check_sentencepiece(text::from_arrays(arrays, "tokenizer.model"));
 }
 
 TEST_CASE("control and user-defined tokens are found in texts, and only control ones are special", "[text]") {
@@ -54,16 +42,7 @@ TEST_CASE("control and user-defined tokens are found in texts, and only control 
 }
 
 TEST_CASE("each GGUF name stands for the pattern and the habits of its family", "[text]") {
-  for (const auto& [pre, kind] : {std::pair{"gpt-2", "bytelevel-gpt2"}, std::pair{"smollm", "bytelevel-smollm"},
-                                  std::pair{"llama-bpe", "bytelevel-llama3"}, std::pair{"qwen2", "bytelevel-qwen2"}}) {
-    const text::Tokenizer tokenizer = text::from_arrays(test::byte_level_arrays(kind, pre), "f.gguf");
-    for (const io::Json& row : test::json_lines(test::golden(std::string("tokenizer/") + kind + "/ids.jsonl"))) {
-      if (row.contains("text")) {
-        INFO(pre << " " << row.dump());
-        CHECK(tokenizer.encode(row["text"].get<std::string>(), false) == row["ids"].get<Ids>());
-      }
-    }
-  }
+  test::check_byte_level_families([](const auto& arrays) { return text::from_arrays(arrays, "f.gguf"); });
 }
 
 TEST_CASE("an unknown model or pre-tokenizer, and arrays that do not fit, are errors that name the key", "[text]") {

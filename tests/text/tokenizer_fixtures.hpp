@@ -7,12 +7,14 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>  // pair
 #include <vector>
 
 #include <graft/io/json.hpp>
 #include <graft/text/tokenizer_arrays.hpp>
 #include <graft/text/tokenizer_json.hpp>
 
+#include "support/catch.hpp"
 #include "support/paths.hpp"
 
 namespace graft::test {
@@ -110,6 +112,37 @@ inline text::TokenizerArrays sentencepiece_arrays() {
     at = end;
   }
   return arrays;
+}
+
+/// Checks the ids of every golden text of every byte-level family, for the tokenizer that read() makes of its arrays.
+template <class Read>
+void check_byte_level_families(Read&& read) {
+  for (const auto& [pre, kind] : {std::pair{"gpt-2", "bytelevel-gpt2"}, std::pair{"smollm", "bytelevel-smollm"},
+                                  std::pair{"llama-bpe", "bytelevel-llama3"}, std::pair{"qwen2", "bytelevel-qwen2"}}) {
+    const text::Tokenizer tokenizer = read(byte_level_arrays(kind, pre));
+    for (const io::Json& row : json_lines(golden(std::string("tokenizer/") + kind + "/ids.jsonl"))) {
+      if (row.contains("text")) {
+        INFO(pre << " " << row.dump());
+        CHECK(tokenizer.encode(row["text"].get<std::string>(), false) == row["ids"].get<Ids>());
+      }
+    }
+  }
+}
+
+/// Checks the ids and the texts that sentencepiece gives.
+inline void check_sentencepiece(const text::Tokenizer& tokenizer) {
+  int compared = 0;
+  for (const io::Json& row : json_lines(golden("tokenizer/sentencepiece/ids.jsonl"))) {
+    const auto text = row.value("text", "<s>");
+    if (text.find("<s>") != std::string::npos || text.find("</s>") != std::string::npos) {
+      continue;  // sentencepiece does not look for control tokens in texts
+    }
+    INFO(text);
+    CHECK(tokenizer.encode(text, false) == row["sentencepiece_ids"].get<Ids>());
+    CHECK(tokenizer.decode(row["sentencepiece_ids"].get<Ids>()) == row["sentencepiece_decoded"].get<std::string>());
+    ++compared;
+  }
+  CHECK(compared >= 70);
 }
 
 }  // namespace graft::test

@@ -19,32 +19,11 @@ text::Tokenizer written_and_read(const text::TokenizerArrays& arrays) {
 }  // namespace
 
 TEST_CASE("byte-level arrays written as tokenizer.json give the golden ids", "[text]") {
-  for (const auto& [pre, kind] : {std::pair{"gpt-2", "bytelevel-gpt2"}, std::pair{"smollm", "bytelevel-smollm"},
-                                  std::pair{"llama-bpe", "bytelevel-llama3"}, std::pair{"qwen2", "bytelevel-qwen2"}}) {
-    const text::Tokenizer tokenizer = written_and_read(test::byte_level_arrays(kind, pre));
-    for (const io::Json& row : test::json_lines(test::golden(std::string("tokenizer/") + kind + "/ids.jsonl"))) {
-      if (row.contains("text")) {
-        INFO(pre << " " << row.dump());
-        CHECK(tokenizer.encode(row["text"].get<std::string>(), false) == row["ids"].get<Ids>());
-      }
-    }
-  }
+  test::check_byte_level_families(&written_and_read);
 }
 
 TEST_CASE("pieces with scores written as merges give the ids that sentencepiece gives", "[text]") {
-  const text::Tokenizer tokenizer = written_and_read(test::sentencepiece_arrays());
-  int compared = 0;
-  for (const io::Json& row : test::json_lines(test::golden("tokenizer/sentencepiece/ids.jsonl"))) {
-    const auto text = row.value("text", "<s>");
-    if (text.find("<s>") != std::string::npos || text.find("</s>") != std::string::npos) {
-      continue;  // sentencepiece does not look for control tokens in texts
-    }
-    INFO(text);
-    CHECK(tokenizer.encode(text, false) == row["sentencepiece_ids"].get<Ids>());
-    CHECK(tokenizer.decode(row["sentencepiece_ids"].get<Ids>()) == row["sentencepiece_decoded"].get<std::string>());
-    ++compared;
-  }
-  CHECK(compared >= 70);
+  test::check_sentencepiece(written_and_read(test::sentencepiece_arrays()));
 }
 
 TEST_CASE("special tokens, what opens and ends a text and the chat template are carried along", "[text]") {

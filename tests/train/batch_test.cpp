@@ -32,6 +32,12 @@ TEST_CASE("a batch takes the examples that were chosen, in that order") {
   CHECK(batch.tokens == std::vector<std::int32_t>{6, 1, 2});
 }
 
+TEST_CASE("batch after batch takes the examples as they come, and begins again after the last") {
+  const std::vector<train::Example> examples = {{{1, 2}, {1, 2}, 1}, {{3, 4, 5}, {3, 4, 5}, 1}, {{6}, {6}, 1}};
+  CHECK(train::batch_at(examples, 0, 2).tokens == std::vector<std::int32_t>{1, 2, 3, 4, 5});
+  CHECK(train::batch_at(examples, 1, 2).tokens == std::vector<std::int32_t>{6, 1, 2});
+}
+
 TEST_CASE("an example whose labels and tokens differ in number is refused") {
   train::Batch batch;
   CHECK(test::error_of([&] { batch.push({{1, 2}, {1}, 1}); }).id() == "shape.145");

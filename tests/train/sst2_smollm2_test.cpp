@@ -72,7 +72,7 @@ double accuracy_after_epoch(const test::RealMethods& stack, double rate) {
     for (std::size_t i = first; i < first + 16; ++i) {
       batch.push(examples[i]);
     }
-    (void)trainer.step(std::span(&batch, 1));
+    (void)trainer.step(batch);
   }
   const double found = dev_accuracy(be, model, attached);
   std::printf("SST-2 dev accuracy after one epoch: %.2f %%\n", found);

@@ -31,10 +31,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
 /// absent (and taken away again after an error); other files in it stay.
 inline void write_adapter_folder(const std::string& folder, const io::Json& config,
                                  const std::vector<io::TensorRef>& tensors) {
-  const bool made = ::mkdir(folder.c_str(), 0777) == 0;
-  if (!made && (errno != EEXIST || !io::is_directory(folder))) {
-    fail("io.202", std::string("cannot make the folder: ") + std::strerror(errno), folder);
-  }
+  const bool made = io::make_folder(folder);
   try {
     io::AtomicFile text(io::join(folder, adapter_config_name));
     text.write(config.dump(2) + "\n");

@@ -4,7 +4,8 @@
 
 #include <concepts>
 #include <string>
-#include <utility>  // as_const
+#include <string_view>
+#include <type_traits>  // remove_cvref_t
 
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/full.hpp>

@@ -3,15 +3,11 @@
 #pragma once
 
 #include <array>
-#include <cerrno>
-#include <cstring>  // strerror
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <sys/stat.h>  // mkdir
 
 #include <graft/base/require.hpp>
 #include <graft/core/bf16.hpp>
@@ -101,9 +97,7 @@ inline constexpr std::string_view hf_dtype = std::same_as<S, float> ? "float32" 
 /// are model.513.
 template <storable S, class Fill>
 void write_huggingface(const std::string& folder, const LlamaConfig& config, const io::Json& config_json, Fill&& fill) {
-  if (::mkdir(folder.c_str(), 0777) != 0 && (errno != EEXIST || !io::is_directory(folder))) {
-    fail("io.202", std::string("cannot make the folder: ") + std::strerror(errno), folder);
-  }
+  (void)io::make_folder(folder);
   const std::string path = io::join(folder, "model.safetensors");
   std::vector<io::TensorRef> refs;
   for (const TensorSpec& spec : tensor_specs(config)) {

@@ -26,7 +26,7 @@ namespace detail {
 }
 
 /// The steps that byte_level_family() runs, in Hugging Face's words.
-[[nodiscard]] inline io::Json pre_tokenizer_json(const std::string& pre, const std::string& where) {
+[[nodiscard]] inline io::Json pre_tokenizer_json(const std::string& pre) {
   const auto sequence = [](io::Json first, bool cuts) {
     return io::Json{{"type", "Sequence"}, {"pretokenizers", {std::move(first), byte_level_json(cuts)}}};
   };
@@ -40,14 +40,7 @@ namespace detail {
   if (pre == "smollm" || pre == "starcoder" || pre == "refact") {
     return sequence({{"type", "Digits"}, {"individual_digits", true}}, true);
   }
-  if (io::is_llama3(pre)) {
-    return cut_by(llama3_pattern);
-  }
-  if (pre == "qwen2") {
-    return cut_by(qwen2_pattern);
-  }
-  fail("text.332",
-       "tokenizer.ggml.pre is \"" + pre + "\", expected gpt-2, smollm, starcoder, refact, llama-bpe or qwen2", where);
+  return cut_by(io::is_llama3(pre) ? llama3_pattern : qwen2_pattern);  // no other family is left
 }
 
 /// Every cut of a usable piece into two, those of the highest score first: the order in which SentencePiece merges.
@@ -110,7 +103,7 @@ namespace detail {
 /// tokenizer.json of some arrays: from_tokenizer_json of it gives the ids of from_arrays. (llama2.c looks for no added
 /// tokens in texts; Hugging Face's library always does.)
 [[nodiscard]] inline io::Json tokenizer_json(const TokenizerArrays& arrays, const std::string& where = {}) {
-  (void)from_arrays(arrays, where);  // refuses what is no tokenizer
+  (void)from_arrays(arrays, where);  // refuses what is no tokenizer, and families that are not known
   const bool pieces = arrays.model == "llama";
   io::Json vocab = io::Json::object();
   for (std::size_t id = 0; id < arrays.tokens.size(); ++id) {
@@ -146,10 +139,10 @@ namespace detail {
                    {"normalizer", nullptr},
                    {"pre_tokenizer", nullptr},
                    {"post_processor", detail::post_processor_json(arrays)},
-                   {"decoder", {{"type", "ByteLevel"}}},
+                   {"decoder", nullptr},
                    {"model", std::move(model)}};
   if (!pieces) {
-    json["pre_tokenizer"] = detail::pre_tokenizer_json(arrays.pre, where);
+    json["pre_tokenizer"] = detail::pre_tokenizer_json(arrays.pre);
     json["decoder"] = detail::byte_level_json(true);
     json["normalizer"] = arrays.pre == "qwen2" ? io::Json{{"type", "NFC"}} : io::Json();
     return json;

@@ -64,4 +64,13 @@ struct Batch {
   return batch;
 }
 
+/// Batch number `step` (from 0) of `size` examples as they come, the first again after the last.
+[[nodiscard]] inline Batch batch_at(std::span<const Example> examples, Index step, Index size) {
+  Batch batch;
+  for (Index i = step * size; i < (step + 1) * size; ++i) {
+    batch.push(examples[static_cast<std::size_t>(i) % examples.size()]);
+  }
+  return batch;
+}
+
 }  // namespace graft::train

@@ -81,6 +81,9 @@ class Trainer {
     return report;
   }
 
+  /// The same of one batch.
+  StepReport step(const Batch& batch) { return step(std::span(&batch, 1)); }
+
   /// Steps taken so far.
   [[nodiscard]] Index steps() const { return steps_; }
   /// Memory of the last pass, by name.
