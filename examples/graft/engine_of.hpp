@@ -166,7 +166,8 @@ class EngineOf : public Engine {
 
   std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) override {
     Run run;
-    run.measure(be_, model_, bank(), batch.ragged, batch.labelled(), true);
+    run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
+                {.keep = true, .recompute = request.settings.recompute});
     const auto adapter = static_cast<std::size_t>(summary().trainable) * sizeof(C);
     const bool sgd = request.optimizer == "sgd";
     std::vector<MemoryPart> parts = {

@@ -243,7 +243,8 @@ class Run {
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);
-    training_.settings = {s_.lr.value_or(default_rate(summary_.adapter)), s_.clip, batches_->total(), s_.seed};
+    training_.settings = {s_.lr.value_or(default_rate(summary_.adapter)), s_.clip, batches_->total(), s_.seed,
+                          s_.recompute};
     training_.warmup =
         static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(batches_->total())) : s_.warmup);
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
@@ -472,6 +473,7 @@ class Run {
                      {"optimizer", s_.optimizer},
                      {"weight_decay", s_.weight_decay},
                      {"clip", s_.clip},
+                     {"grad_checkpoint", s_.recompute},
                      {"batch_size", s_.data.batch_size},
                      {"grad_accum", s_.grad_accum},
                      {"epochs", s_.epochs},

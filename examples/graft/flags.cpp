@@ -105,6 +105,8 @@ void add_training_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_option("--lr-min", s.lr_min, "where the cosine ends")->type_name("X");
   app.add_option("--optimizer", s.optimizer, "adamw or sgd")->type_name("NAME")->capture_default_str();
   app.add_option("--weight-decay", s.weight_decay, "decoupled weight decay (0)")->type_name("X");
+  app.add_flag("--grad-checkpoint,--gradient-checkpointing,--recompute", s.recompute,
+               "keep only the inputs of the blocks and compute each again on the way back: less memory, more time");
   app.add_option("--clip,--grad-clip,--max-grad-norm", s.clip, "largest norm of the gradient; 0: no limit")
       ->type_name("X")
       ->capture_default_str();
@@ -255,7 +257,8 @@ int run_command_line(int count, const char* const* arguments) {
     sub->allow_extras();
   }
   app.footer(
-      "Example:\n  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --out build/run\n"
+      "Example:\n  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --out "
+      "build/run\n"
       "Each subcommand explains itself: graft finetune --help. Errors exit with 2.");
 
   std::vector<std::string> words;

@@ -56,6 +56,7 @@ struct FinetuneSettings {
   std::string optimizer = "adamw";
   double weight_decay = 0;
   double clip = 1;
+  bool recompute = false;
   Index grad_accum = 1;
   double epochs = 1;
   Index steps = 0;  // 0: --epochs decides

@@ -39,6 +39,7 @@ class Bench<T, B, Stack<Ats...>> {
   Model model;
   AttachedType attached;
   models::LlamaRun<Model, AttachedType> run;
+  bool recompute = false;
 
   Bench(const models::LlamaConfig& config, const Stack<Ats...>& stack, bool embedding, B backend = {})
       : be(backend),
@@ -81,7 +82,8 @@ class Bench<T, B, Stack<Ats...>> {
     if (bank.empty()) {
       bank = {&attached};
     }
-    run.forward(be, model, bank, batch.ragged, batch.tokens, batch.labelled(), {.keep = keep, .dropout = Random(9)});
+    run.forward(be, model, bank, batch.ragged, batch.tokens, batch.labelled(),
+                {.keep = keep, .recompute = recompute, .dropout = Random(9)});
   }
   /// Sets the gradients of everything in the bank to those of sum of nll * scale (0: the mean).
   void differentiate(const train::Batch& batch, std::vector<AttachedType*> bank = {}, T scale = {}) {
@@ -215,6 +217,32 @@ void check_dropout(const Stack<Ats...>& stack) {
     CHECK(bench.loss(batch) == expected);
     CHECK(std::abs(bench.loss(batch, {}, true) - expected) > 1e-6);
     detail::check_directions(bench, batch, 4, true);
+  }
+}
+
+/// A backward that runs the blocks forward again has the gradients of one that kept everything, bit for bit, in less memory.
+template <class... Ats>
+void check_recomputed_equals_kept(const Stack<Ats...>& stack) {
+  const auto dropping = detail::changed(stack, [](auto& at) {
+    if constexpr (detail::has_dropout<std::remove_cvref_t<decltype(at.adapter)>>) {
+      at.adapter.dropout = 0.3;
+    }
+  });
+  for (const bool embedding : {true, false}) {
+    detail::ComplexBench<Ats...> bench(small_config(), dropping, embedding, backends::Reference{.block_rows = 5});
+    bench.disturb(2);
+    const train::Batch batch = tiny_batch(bench.model.config, detail::ragged, 3);
+    bench.differentiate(batch);
+    const auto expected = bench.gradients(bench.attached);
+    const std::size_t kept_peak = bench.run.arena().peak();
+    bench.recompute = true;
+    bench.differentiate(batch);
+    const auto found = bench.gradients(bench.attached);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      CAPTURE(i);
+      CHECK(identical(found[i].view(), expected[i].view()));
+    }
+    CHECK(bench.run.arena().peak() <= kept_peak);
   }
 }
 
@@ -372,6 +400,7 @@ void adapter_contract(const Stack<Ats...>& stack, const Promises& promises) {
   check_start(stack, promises);
   check_gradients_by_complex_step(stack);
   check_dropout(stack);
+  check_recomputed_equals_kept(stack);
   check_batched_equals_one_by_one(stack);
   check_adapter_ids(stack);
   check_cached_equals_uncached(stack);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/models/llama_run.hpp>
 
+#include <graft/adapters/lora.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/simd.hpp>
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
@@ -77,6 +78,26 @@ void check_single(const Errors& errors) {
   CHECK(errors.loss < 1e-5);
 }
 
+/// Gradients of a LoRA on every linear map, over the golden batch.
+template <class P>
+std::vector<Tensor<float>> lora_gradients(const std::string& folder, const train::Batch& batch, bool recompute) {
+  using B = backends::Simd<backends::EigenGemm>;
+  using Model = models::Llama<P, B>;
+  const B be;
+  Model model = Model::load(models::open_checkpoint(folder));
+  auto attached = attach(be, model, Stack{At<site::linear, adapters::Lora<>>{{.rank = 4}}}, 1);
+  auto* member = &attached;
+  models::LlamaRun<Model, decltype(attached)> run;
+  run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.labelled(),
+              {.keep = true, .recompute = recompute});
+  (void)run.loss(be, model, batch.rows, batch.targets, static_cast<float>(test::mean_of(batch)));
+  run.backward(be, model);
+  std::vector<Tensor<float>> all;
+  attached.for_each_parameter(
+      [&](const std::string&, Parameter<float>& parameter) { all.push_back(parameter.gradient.clone()); });
+  return all;
+}
+
 /// llama-gqa with its weights in bf16.
 struct HalfModel {
   test::TempFolder folder;
@@ -107,7 +128,7 @@ TEST_CASE("logits, hidden states, loss and every gradient equal the golden ones 
   }
 }
 
-TEST_CASE("in single precision the processor's backend equals the golden numbers of every family") {
+TEST_CASE("in single precision the processor's backend equals the golden numbers of every family", "[isa]") {
   for (const char* name : golden_models) {
     INFO(name);
     check_single(compare<Uniform<float>>(backends::Simd<backends::EigenGemm>{}, name));
@@ -118,7 +139,8 @@ TEST_CASE("in single precision the processor's backend equals the golden numbers
 }
 
 TEST_CASE(
-    "weights stored in bf16 give the golden numbers: computed in fp32 to its precision, in bf16 products nearly") {
+    "weights stored in bf16 give the golden numbers: computed in fp32 to its precision, in bf16 products nearly",
+    "[isa]") {
   const HalfModel half;
   const io::Safetensors expected = HalfModel::expected();
   check_single(compare<Uniform<float>>(backends::Simd<backends::EigenGemm>{}, half.folder.path(), expected));
@@ -140,6 +162,24 @@ TEST_CASE(
   CHECK(rounding < 2.5e-2);
   const double loss = test::mean_of(batch) * run.loss(be, model, batch.rows, batch.targets);
   CHECK(std::abs(loss - test::golden_tensor(expected, "loss")(0, 0)) < 1e-2);
+}
+
+TEST_CASE("gradients of activations that were kept in bf16, or computed again from them, are fp32's nearly", "[isa]") {
+  const HalfModel half;
+  const train::Batch batch = test::golden_batch(HalfModel::expected());
+  const auto expected = lora_gradients<Uniform<float>>(half.folder.path(), batch, false);
+  for (const bool recompute : {false, true}) {
+    const auto found = lora_gradients<Mixed<bf16, float>>(half.folder.path(), batch, recompute);
+    double worst = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (test::largest(expected[i].view()) > 0) {  // A's gradient is zero while B is
+        worst = std::max(worst, test::relative_norm_error(found[i].view(), expected[i].view()));
+      }
+    }
+    CAPTURE(recompute);
+    CHECK(worst > 0);
+    CHECK(worst < 3e-2);
+  }
 }
 
 TEST_CASE("a run refuses what it cannot run, in words") {
@@ -194,7 +234,7 @@ TEST_CASE("nothing is kept below the lowest module, and logits exist for one chu
     Ragged batch;
     batch.push(tokens, 1);
     models::LlamaRun<Model, decltype(attached)> run;
-    run.measure(be, model, std::span(&member, 1), batch, tokens, true);
+    run.measure(be, model, std::span(&member, 1), batch, tokens, {.keep = true});
     std::size_t found = 0;
     for (const ArenaEntry& entry : run.arena().entries()) {
       found += entry.name == name ? entry.bytes : 0;

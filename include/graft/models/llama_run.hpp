@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>  // lower_bound, max, min
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,8 +17,9 @@ namespace graft::models {
 
 /// What a forward pass is for.
 struct RunOptions {
-  bool keep = false;  ///< a backward follows
-  Random dropout{0};  ///< masks of this pass
+  bool keep = false;       ///< a backward follows
+  bool recompute = false;  ///< keep the inputs of the blocks only: the backward runs each block forward again
+  Random dropout{0};       ///< masks of this pass
 };
 
 /// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
@@ -29,6 +31,7 @@ class LlamaRun {
   using B = typename Model::Backend;    ///< the model's
   using S = typename P::Stored;         ///< storage
   using C = typename P::Computed;       ///< arithmetic
+  using K = typename P::Kept;           ///< what is kept for the backward
 
   /// Labelled rows that the head has in hand at once: (rows x vocabulary) logits never exist for more.
   static constexpr Index head_rows = 256;
@@ -47,9 +50,7 @@ class LlamaRun {
       }
     }
     tokens_ = tokens;
-    keep_ = options.keep;
-    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout);
-    measure(be, model, batch, labelled);
+    measure(be, model, bank, batch, labelled, options);
     arena_.reserve();
     lay_out(be, model, batch, labelled);
 
@@ -86,16 +87,16 @@ class LlamaRun {
     });
     for (Index l = 0; l < model.layer_count(); ++l) {
       const auto i = static_cast<std::size_t>(l);
-      model.blocks[i].forward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i],
+      model.blocks[i].forward(be, pass_, grafts_.layer(l), input_of(l), kept_[i], scratch_[i],
                               store != nullptr ? store->k[i].view() : View<C>{},
                               store != nullptr ? store->v[i].view() : View<C>{}, input_of(l + 1));
     }
   }
 
-  /// (T,D) the residual stream after the last block, before the final norm.
+  /// (T,D) the residual stream after the last block, before the final norm; gone after a backward that recomputes.
   [[nodiscard]] View<const C> hidden() const { return stream_; }
-  /// (T,D) the residual stream that entered block l; only blocks that keep it (those with a graft below or in them).
-  [[nodiscard]] View<const C> hidden(Index l) const { return input_of(l); }
+  /// (T,D) the residual stream that entered block l; empty unless the block keeps it (with a graft below or in it).
+  [[nodiscard]] View<const K> hidden(Index l) const { return kept_[static_cast<std::size_t>(l)].x; }
 
   /// out(N,V) = logits of the rows in `rows`.
   void logits(const B& be, const Model& model, std::span<const Index> rows, View<C> out) {
@@ -153,6 +154,14 @@ class LlamaRun {
         return;
       }
       const auto i = static_cast<std::size_t>(l);
+      if (recompute_ && keeps(l)) {
+        if constexpr (!std::same_as<K, C>) {
+          be.for_each_block(stream_.rows, [&](Block b) {
+            be.copy(kept_[i].x.middle_rows(b.begin, b.rows), stream_.middle_rows(b.begin, b.rows));
+          });
+        }
+        model.blocks[i].forward(be, pass_, grafts_.layer(l), input_of(l), kept_[i], scratch_[i], {}, {}, stream_);
+      }
       model.blocks[i].backward(be, pass_, grafts_.layer(l), kept_[i], scratch_[i], *reach, dx_);
     }
     if (grafts_.any(0, site::embedded)) {
@@ -175,18 +184,15 @@ class LlamaRun {
 
   /// Lays the memory of a pass out without touching any.
   void measure(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
-               Index labelled, bool keep) {
-    keep_ = keep;
-    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), Random(0));
-    measure(be, model, batch, labelled);
-  }
-
- private:
-  void measure(const B& be, const Model& model, const Ragged& batch, Index labelled) {
+               Index labelled, const RunOptions& options) {
+    keep_ = options.keep;
+    recompute_ = options.recompute;
+    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout);
     arena_.measure();
     lay_out(be, model, batch, labelled);
   }
 
+ private:
   void lay_out(const B& be, const Model& model, const Ragged& batch, Index labelled) {
     const LlamaConfig& c = model.config;
     const Index t = batch.tokens();
@@ -203,21 +209,26 @@ class LlamaRun {
     kept_.assign(static_cast<std::size_t>(layers), {});
     scratch_.assign(static_cast<std::size_t>(layers), {});
     for (Index l = 0; l < layers; ++l) {
+      layers::BlockKept<P>& kept = kept_[static_cast<std::size_t>(l)];
       if (keeps(l)) {
-        kept_[static_cast<std::size_t>(l)] = lay_out_kept(c, t, lane, true);
-        grafts_.lay_out_kept(arena_, l, true);
-      } else if (edits_only(l)) {
+        kept.x = arena_.template take<K>("kept: block input", t, c.dim);
+      }
+      if (keeps_all(l)) {
+        kept.seen = lay_out_activations<K>(true, c, t, 0);
+        kept.lse = arena_.template take<C>("kept: attention output", t, c.heads);
+      }
+      if (keeps_grafts(l)) {
         grafts_.lay_out_kept(arena_, l, true);
       }
     }
     const std::size_t mark = arena_.mark();  // from here on, layers and head take turns
     for (Index l = 0; l < layers; ++l) {
       arena_.rewind(mark);
-      if (!keeps(l)) {
-        kept_[static_cast<std::size_t>(l)] = lay_out_kept(c, t, lane, false);
-        if (!edits_only(l)) {
-          grafts_.lay_out_kept(arena_, l, false);
-        }
+      if (!keeps_grafts(l)) {
+        grafts_.lay_out_kept(arena_, l, keeps(l));
+      }
+      if (!keeps_all(l)) {
+        kept_[static_cast<std::size_t>(l)].lse = arena_.template take<C>("scratch: activations of a block", t, c.heads);
       }
       grafts_.lay_out_scratch(arena_, l, keeps(l) || edits_only(l));
       scratch_[static_cast<std::size_t>(l)] = lay_out_scratch(c, t, lane, l);
@@ -232,21 +243,27 @@ class LlamaRun {
     head_normed_gradient_ = arena_.template take<C>("head", keep_ ? chunk : 0, c.dim);
   }
 
-  [[nodiscard]] layers::BlockKept<C> lay_out_kept(const LlamaConfig& c, Index t, Index lane, bool keep) {
-    layers::BlockKept<C> k;
-    const auto take = [&](std::string_view name, Index cols) { return arena_.template take<C>(name, t, cols); };
-    k.x = keep ? take("kept: block input", c.dim) : stream_;
-    k.q = take("kept: queries, keys, values", c.q_dim());
-    k.k = take("kept: queries, keys, values", c.kv_dim());
-    k.v = take("kept: queries, keys, values", c.kv_dim());
-    k.q_raw = c.qk_norm ? take("kept: queries, keys, values", c.q_dim()) : k.q;
-    k.k_raw = c.qk_norm ? take("kept: queries, keys, values", c.kv_dim()) : k.k;
-    k.o = take("kept: attention output", c.q_dim());
-    k.lse = take("kept: attention output", c.heads);
-    k.r = arena_.template slab<C>("kept: after the attention", keep, t, lane, c.dim);
-    k.gate = arena_.template slab<C>("kept: gate and up", keep, t, lane, c.ffn);
-    k.up = arena_.template slab<C>("kept: gate and up", keep, t, lane, c.ffn);
-    return k;
+  /// Rows for every token where lane_rows is 0; else r, gate and up only for those that a lane has in hand.
+  template <class T>
+  [[nodiscard]] layers::Activations<T> lay_out_activations(bool kept, const LlamaConfig& c, Index t, Index lane_rows) {
+    const auto name = [&](std::string_view part) {
+      return kept ? part : std::string_view("scratch: activations of a block");
+    };
+    const auto take = [&](std::string_view part, Index cols) { return arena_.template take<T>(name(part), t, cols); };
+    const auto slab = [&](std::string_view part, Index cols) {
+      return arena_.template slab<T>(name(part), lane_rows == 0, t, lane_rows, cols);
+    };
+    layers::Activations<T> a;
+    a.q = take("kept: queries, keys, values", c.q_dim());
+    a.k = take("kept: queries, keys, values", c.kv_dim());
+    a.v = take("kept: queries, keys, values", c.kv_dim());
+    a.q_raw = c.qk_norm ? take("kept: queries, keys, values", c.q_dim()) : a.q;
+    a.k_raw = c.qk_norm ? take("kept: queries, keys, values", c.kv_dim()) : a.k;
+    a.o = take("kept: attention output", c.q_dim());
+    a.r = slab("kept: after the attention", c.dim);
+    a.gate = slab("kept: gate and up", c.ffn);
+    a.up = slab("kept: gate and up", c.ffn);
+    return a;
   }
 
   [[nodiscard]] layers::BlockScratch<P> lay_out_scratch(const LlamaConfig& c, Index t, Index lane, Index l) {
@@ -261,7 +278,17 @@ class LlamaRun {
         back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) || reads(site::up));
     const bool wide_dh = back && (reads(site::attention_norm) || reads(site::feed_forward_norm));
     layers::BlockScratch<P> s;
+    layers::BlockKept<P>& kept = kept_[static_cast<std::size_t>(l)];
     s.linear = layers::LinearScratch<P>::lay_out(arena_, lane, std::max({c.dim, c.ffn, c.q_dim()}));
+    if constexpr (std::same_as<K, C>) {
+      s.x = {kept.x, 0};
+      s.now = kept.seen;
+    } else if (back) {
+      s.x = slab(reads(site::attention_norm), c.dim);
+    }
+    if (!std::same_as<K, C> || !keeps_all(l)) {
+      s.now = lay_out_activations<C>(false, c, t, back && !keeps_all(l) ? 0 : lane);
+    }
     s.h = slab(wide_h, c.dim);
     s.y = slab(false, c.dim);
     s.a = slab(back && reads(site::down), c.ffn);
@@ -289,8 +316,20 @@ class LlamaRun {
     return keep_ && reach && *reach != Reach::edits_only;
   }
   [[nodiscard]] bool edits_only(Index l) const { return keep_ && grafts_.reach(l) == Reach::edits_only; }
+  /// Whether block l keeps all that its backward reads.
+  [[nodiscard]] bool keeps_all(Index l) const { return keeps(l) && !recompute_; }
+  /// Whether the grafts of layer l keep theirs. What edits the embedded tokens stands before block 0, which recomputes.
+  [[nodiscard]] bool keeps_grafts(Index l) const {
+    return keeps_all(l) || edits_only(l) || (keeps(l) && l == 0 && grafts_.any(0, site::embedded));
+  }
+  /// The residual stream where it enters block l: kept there at once, where it is kept as it is.
   [[nodiscard]] View<C> input_of(Index l) const {
-    return static_cast<std::size_t>(l) == kept_.size() ? stream_ : kept_[static_cast<std::size_t>(l)].x;
+    if constexpr (std::same_as<K, C>) {
+      const auto i = static_cast<std::size_t>(l);
+      return i < kept_.size() && !kept_[i].x.empty() ? kept_[i].x : stream_;
+    } else {
+      return stream_;
+    }
   }
 
   void head_forward(const B& be, const Model& model, std::span<const Index> list, View<C> logits) const {
@@ -346,12 +385,13 @@ class LlamaRun {
   std::vector<ops::AttentionSpan> spans_;
   std::vector<Index> key_rows_;
   layers::BatchPass<C> pass_;
-  std::vector<layers::BlockKept<C>> kept_;
+  std::vector<layers::BlockKept<P>> kept_;
   std::vector<layers::BlockScratch<P>> scratch_;
   View<C> rotations_, stream_, dx_, nll_;
   View<C> logits_, head_input_, head_normed_, head_gradient_, head_normed_gradient_;
   View<S> rounded_logits_, head_operand_;
   bool keep_ = false;
+  bool recompute_ = false;
 };
 
 }  // namespace graft::models

@@ -21,6 +21,7 @@ struct TrainerSettings {
   double clip = 0;         ///< largest 2-norm of all gradients together; 0 = none
   Index total_steps = 1;   ///< what the schedule counts to
   std::uint64_t seed = 0;  ///< of dropout
+  bool recompute = false;  ///< keep only the inputs of the blocks, and run each forward again in the backward
 };
 
 /// What one step did; `loss` and `gradient_norm` are taken before the update and before clipping.
@@ -69,7 +70,8 @@ class Trainer {
     std::uint64_t part = 0;
     for (const Batch& batch : batches) {
       const Random dropout(settings_.seed + static_cast<std::uint64_t>(steps_), part++ << 32);
-      run_.forward(be_, model_, bank, batch.ragged, batch.tokens, batch.labelled(), {.keep = true, .dropout = dropout});
+      run_.forward(be_, model_, bank, batch.ragged, batch.tokens, batch.labelled(),
+                   {.keep = true, .recompute = settings_.recompute, .dropout = dropout});
       total += run_.loss(be_, model_, batch.rows, batch.targets, static_cast<C>(mean));
       run_.backward(be_, model_);
     }
