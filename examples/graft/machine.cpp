@@ -4,11 +4,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <fstream>
 #include <sstream>
 #include <string>
 
-#include <graft/backends/simd/level.hpp>
+#include <graft/backends/isa.hpp>
 #include <graft/core/parallel.hpp>
 
 namespace graft::program {
@@ -26,14 +27,6 @@ std::string processor_name() {
   return "unknown";
 }
 
-std::string instruction_set() {
-  switch (backends::best_isa()) {
-    case backends::Isa::avx512: return "AVX-512";
-    case backends::Isa::avx2: return "AVX2";
-    default: return "baseline";
-  }
-}
-
 std::string compiler() {
 #if defined(__clang__)
   return std::string("clang ") + __clang_version__;
@@ -48,7 +41,7 @@ io::Json machine_json() {
   return {{"processor", processor_name()},
           {"cores", ::sysconf(_SC_NPROCESSORS_ONLN)},
           {"threads", lane_count()},
-          {"instruction_set", instruction_set()},
+          {"instruction_set", backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]},
           {"memory_bytes", ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE)},
           {"compiler", compiler()}};
 }

@@ -20,6 +20,7 @@
 #include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
+#include <graft/backends/isa.hpp>
 #include <graft/backends/reference.hpp>
 #include <graft/backends/simd.hpp>
 #include <graft/backends/simd/attention.hpp>

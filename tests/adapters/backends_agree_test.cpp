@@ -52,7 +52,7 @@ void check_against_reference(B be) {
 
 }  // namespace
 
-TEST_CASE("every adapter in single precision equals Reference in double, on every backend of this machine") {
+TEST_CASE("every adapter in single precision equals Reference in double, on every backend of this machine", "[isa]") {
   SECTION("Simd over Eigen, with every instruction set") {
     for (const backends::Isa isa : {backends::Isa::baseline, backends::Isa::avx2, backends::Isa::avx512}) {
       if (isa <= backends::best_isa()) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every mistake gives one line that names it, exit code 2, and nothing on disk."""
 import json
+import os
 import pathlib
 import shutil
 
@@ -9,10 +10,10 @@ from program import GOLDEN, folder, graft, run_tests, token_records, write_lines
 MODEL = GOLDEN / "models" / "llama-gqa"
 
 
-def refused(home, words, *expected):
+def refused(home, words, *expected, **options):
     """The run ends with 2, one line on stderr holds every expected word, and the folder is as it was."""
     before = {path: path.stat().st_size for path in home.rglob("*")}
-    done = graft(*words)
+    done = graft(*words, **options)
     said = done.stderr
     assert done.returncode == 2, f"{words}: exit {done.returncode}\n{said}"
     assert said.startswith("graft: ") and said.count("\n") == 1, f"{words}: not one line\n{said}"
@@ -51,6 +52,13 @@ def test_flags():
                             ("--schedule", "liner"), ("--dtype", "fp8"), ("--train-on", "prompt"), ("--epochs", 0),
                             ("--max-seq-len", 129), ("--format", "gguf"), ("--val-split", 8), ("--clip", -1)]:
             refused(home, finetune(home, flag, value), "train.431", flag, str(value))
+
+
+def test_instruction_set():
+    """an instruction set that no processor has is refused, with those that this one has"""
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home), "shape.147", "GRAFT_ISA", "sse9", "baseline", env={**os.environ, "GRAFT_ISA": "sse9"})
 
 
 def test_adapters_and_places():

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run_tagged.sh "shared real" COMMAND...: runs the command where the data it needs is present, else says what is absent
 # and ends with 77, which CTest reports as skipped (or, with GRAFT_REAL, as failed).
+# run_tagged.sh avx2 COMMAND...: runs it with the instruction sets of that level only, where the processor has more.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 needs=$1
@@ -20,6 +21,14 @@ for need in $needs; do
         echo "skipped: $GRAFT_SMOLLM2 is absent (examples/get_smollm2.sh fetches it)"
         exit 77
       fi
+      ;;
+    *)
+      above=$(case $need in baseline) echo avx2 ;; avx2) echo avx512f ;; avx512) echo avx512_bf16 ;; *) echo amx_bf16 ;; esac)
+      if ! grep -qw "$above" /proc/cpuinfo; then
+        echo "skipped: the processor has no $above, so $need is its best or beyond it"
+        exit 77
+      fi
+      export GRAFT_ISA=$need
       ;;
   esac
 done

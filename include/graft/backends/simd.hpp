@@ -34,7 +34,7 @@ concept gemm_door = requires(View<const float> x, View<float> y) {
 template <class Gemm = EigenGemm>
 struct Simd : Reference {
   /// The instruction set of our own bodies; may be lowered.
-  Isa isa = best_isa();
+  Isa isa = chosen_isa();
 
   // --- products -----------------------------------------------------------------------------------------------------
 
@@ -44,6 +44,15 @@ struct Simd : Reference {
     if constexpr (is_product<A, T, C>) {
       require(a.cols == b.cols && c.rows == a.rows && c.cols == b.rows, "shape.120",
               "gemm_nt: a(M,K), b(N,K) and c(M,N) disagree");
+      if (a.rows <= simd::narrow_rows) {
+        simd::at_level(isa, [&](auto level) {
+          simd::for_each_chunk(b.rows, b.cols, [&](Index, Index begin, Index end) {
+            level.narrow_nt(alpha, View<const A>(a), View<const T>(b).middle_rows(begin, end - begin), beta,
+                            c.middle_cols(begin, end - begin));
+          });
+        });
+        return;
+      }
       simd::for_each_panel(c.cols, [&](Index begin, Index cols) {
         simd::multiply<Gemm>(isa, simd::Nt{}, alpha, View<const A>(a), View<const T>(b).middle_rows(begin, cols), beta,
                              c.middle_cols(begin, cols));

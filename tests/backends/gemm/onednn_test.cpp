@@ -27,7 +27,7 @@ TEST_CASE("the number of threads changes no bit of what Simd over oneDNN compute
 }
 
 TEST_CASE("oneDNN's bf16 products equal Reference wherever the library has them, native or emulated") {
-  if (backends::best_isa() < backends::Isa::avx512) {
+  if (backends::chosen_isa() < backends::Isa::avx512) {
     return;  // no such product below AVX-512: Simd never asks for it, and the contract above runs on widened tiles
   }
   const backends::Reference reference;
@@ -43,6 +43,19 @@ TEST_CASE("oneDNN's bf16 products equal Reference wherever the library has them,
       test::check_close(c, test::unit * 80.0);
     }
   }
+}
+
+TEST_CASE("oneDNN keeps to the instruction set that is chosen for all of graft") {
+  CHECK(backends::OneDnn::multiplies_bf16() == (backends::chosen_isa() >= backends::Isa::avx512_bf16));
+}
+
+TEST_CASE("an instruction set that is wished for after oneDNN has chosen is refused", "[.late]") {
+  const float one = 1;
+  float product = 0;
+  REQUIRE(dnnl::sgemm('N', 'N', 1, 1, 1, 1, &one, 1, &one, 1, 0, &product, 1) == dnnl::status::success);
+  const Tensor<float> a(8, 8);
+  Tensor<float> c(8, 8);
+  CHECK_THROWS_WITH(backends::OneDnn::nn(1, a.view(), a.view(), 0, c.view()), test::contains("shape.148"));
 }
 
 TEST_CASE("a view whose rows overlap is refused by oneDNN, in our words") {

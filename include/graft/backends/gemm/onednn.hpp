@@ -13,6 +13,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <graft/backends/gemm/calling_thread.hpp>
+#include <graft/backends/isa.hpp>
 #include <graft/core/bf16.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
@@ -23,6 +24,7 @@ namespace graft::backends {
 struct OneDnn {
   /// Whether the processor multiplies bf16 natively (AVX512_BF16, AMX).
   [[nodiscard]] static bool multiplies_bf16() {
+    obey_chosen_isa();
     constexpr auto native = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
     return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & native) == native;
   }
@@ -50,11 +52,24 @@ struct OneDnn {
   }
 
  private:
+  /// GRAFT_ISA holds for oneDNN too, which takes such a wish once a process, before its first product.
+  static void obey_chosen_isa() {
+    static const bool done = [] {
+      using dnnl::cpu_isa;
+      constexpr std::array most = {cpu_isa::sse41, cpu_isa::avx2, cpu_isa::avx512_core, cpu_isa::avx512_core_bf16,
+                                   cpu_isa::avx512_core_amx};
+      return chosen_isa() == best_isa() ||
+             dnnl::set_max_cpu_isa(most[static_cast<std::size_t>(chosen_isa())]) == dnnl::status::success;
+    }();
+    require(done, "shape.148",
+            "OneDnn: GRAFT_ISA came too late, something else in this process has used oneDNN before");
+  }
   static void sgemm(char op_a, char op_b, Index inner, float alpha, View<const float> a, View<const float> b,
                     float beta, View<float> c) {
     if (c.empty()) {
       return;
     }
+    obey_chosen_isa();
     const CallingThreadOnly scope;
     const dnnl::status status = dnnl::sgemm(op_a, op_b, c.rows, c.cols, inner, alpha, a.data, stride(a), b.data,
                                             stride(b), beta, c.data, stride(c));

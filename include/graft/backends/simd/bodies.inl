@@ -5,6 +5,7 @@
 #include <graft/backends/simd/activation.inl>
 #include <graft/backends/simd/adamw.inl>
 #include <graft/backends/simd/elementwise.inl>
+#include <graft/backends/simd/narrow.inl>
 #include <graft/backends/simd/rms_norm.inl>
 #include <graft/backends/simd/rope.inl>
 

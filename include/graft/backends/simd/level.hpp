@@ -2,19 +2,16 @@
 // levels: the bodies of simd/*.inl once for every instruction set, and the choice between them at run time.
 #pragma once
 
+#include <concepts>
 #include <cstddef>  // size_t
 #include <cstdint>
 
+#include <graft/backends/isa.hpp>
 #include <graft/core/bf16.hpp>
 #include <graft/core/view.hpp>
 #include <graft/ops/activation.hpp>
 
-namespace graft::backends {
-
-/// The levels that bodies are compiled for: what every x86-64 (or other) processor has; AVX2 with FMA; AVX-512 F, DQ, BW, VL.
-enum class Isa { baseline, avx2, avx512 };
-
-namespace simd {
+namespace graft::backends::simd {
 
 /// Columns of a row of scores that its query sees: [0, sinks) and [first, end), with sinks <= first < end.
 struct Visible {
@@ -78,27 +75,12 @@ using Avx512 = Baseline;
 template <class Body>
 void at_level(Isa isa, const Body& body) {
   switch (isa) {
+    case Isa::amx:
+    case Isa::avx512_bf16:
     case Isa::avx512: return body(Avx512{});
     case Isa::avx2: return body(Avx2{});
     case Isa::baseline: return body(Baseline{});
   }
 }
 
-}  // namespace simd
-
-/// The best level of the processor that runs this.
-[[nodiscard]] inline Isa best_isa() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return Isa::avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return Isa::avx2;
-  }
-#endif
-  return Isa::baseline;
-}
-
-}  // namespace graft::backends
+}  // namespace graft::backends::simd

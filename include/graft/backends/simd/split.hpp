@@ -13,6 +13,9 @@ namespace graft::backends::simd {
 /// (128 rows, N 1536, K 576: 109 GFLOP/s a core against 72 in one call; docs/decisions/0003-gemm-and-weights.md).
 inline constexpr Index panel_cols = 384;
 
+/// Rows up to which a product is bound by reading its second factor: a gemm door would copy that into a form of its own first.
+inline constexpr Index narrow_rows = 4;
+
 /// Calls body(begin, cols) for every panel of columns: in parallel, unless this thread is itself one of several.
 template <class Body>
 void for_each_panel(Index cols, const Body& body) {
