@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "roof.hpp"
+#include "../support/roof.hpp"
 
 using namespace graft;
 
@@ -67,8 +67,8 @@ void lengths(benchmark::internal::Benchmark* row) {
 BENCHMARK_TEMPLATE(forward, bench::OverEigen)->Name("attention/EigenGemm")->Apply(lengths)->Args({1, 1024});
 BENCHMARK_TEMPLATE(backward, bench::OverEigen)->Name("attention_vjp/EigenGemm")->Apply(lengths);
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
-BENCHMARK_TEMPLATE(forward, bench::OverOneDnn)->Name("attention/OneDnn")->Apply(lengths)->Args({1, 1024});
-BENCHMARK_TEMPLATE(backward, bench::OverOneDnn)->Name("attention_vjp/OneDnn")->Apply(lengths);
+BENCHMARK_TEMPLATE(forward, bench::Quickest)->Name("attention/OneDnn")->Apply(lengths)->Args({1, 1024});
+BENCHMARK_TEMPLATE(backward, bench::Quickest)->Name("attention_vjp/OneDnn")->Apply(lengths);
 #endif
 BENCHMARK_TEMPLATE(forward, backends::Reference)
     ->Name("attention/Reference")

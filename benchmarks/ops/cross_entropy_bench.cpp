@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "roof.hpp"
+#include "../support/roof.hpp"
 
 using namespace graft;
 

@@ -2,7 +2,7 @@
 // The products of SmolLM2's linear maps, of its head and of rank-8 adapters, 1024 tokens in blocks of block_rows.
 #include <benchmark/benchmark.h>
 
-#include "roof.hpp"
+#include "../support/roof.hpp"
 
 using namespace graft;
 
@@ -62,9 +62,9 @@ BENCHMARK_TEMPLATE(product, bench::OverEigen, true)->Name("gemm_nt/EigenGemm")->
 BENCHMARK_TEMPLATE(product, bench::OverEigen, false)->Name("gemm_nn/EigenGemm")->Apply(shapes);
 BENCHMARK_TEMPLATE(gradient, bench::OverEigen)->Name("gemm_tn/EigenGemm")->Apply(gradients);
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
-BENCHMARK_TEMPLATE(product, bench::OverOneDnn, true)->Name("gemm_nt/OneDnn")->Apply(shapes);
-BENCHMARK_TEMPLATE(product, bench::OverOneDnn, false)->Name("gemm_nn/OneDnn")->Apply(shapes);
-BENCHMARK_TEMPLATE(gradient, bench::OverOneDnn)->Name("gemm_tn/OneDnn")->Apply(gradients);
+BENCHMARK_TEMPLATE(product, bench::Quickest, true)->Name("gemm_nt/OneDnn")->Apply(shapes);
+BENCHMARK_TEMPLATE(product, bench::Quickest, false)->Name("gemm_nn/OneDnn")->Apply(shapes);
+BENCHMARK_TEMPLATE(gradient, bench::Quickest)->Name("gemm_tn/OneDnn")->Apply(gradients);
 #endif
 
 }  // namespace

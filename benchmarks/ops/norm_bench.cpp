@@ -5,7 +5,7 @@
 #include <numeric>  // iota
 #include <vector>
 
-#include "roof.hpp"
+#include "../support/roof.hpp"
 
 using namespace graft;
 

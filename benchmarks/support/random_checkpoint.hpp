@@ -29,6 +29,21 @@ inline models::LlamaConfig smollm2_shape() {
   return c;
 }
 
+/// TinyLlama's 1.1B.
+inline models::LlamaConfig tinyllama_shape() {
+  models::LlamaConfig c = smollm2_shape();
+  c.vocab = 32000;
+  c.dim = 2048;
+  c.layers = 22;
+  c.heads = 32;
+  c.kv_heads = 4;
+  c.ffn = 5632;
+  c.context = 2048;
+  c.rope_theta = 1e4;
+  c.tied_head = false;
+  return c;
+}
+
 /// Every tensor uniform in +-0.04, norms at one.
 inline models::Checkpoint random_checkpoint(const models::LlamaConfig& config, std::uint64_t seed) {
   models::Checkpoint checkpoint;

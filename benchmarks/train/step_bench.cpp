@@ -1,231 +1,165 @@
 // SPDX-License-Identifier: Apache-2.0
-// A training step on SmolLM2's shape: tokens/s, the flops of its matrix products a second, and their share of the rate that
-// the same products reach alone, in the same process, on the same threads. Random weights unless GRAFT_SMOLLM2 names the GGUF.
+// Steps on SmolLM2's shape: tokens/s, the flops of their frozen products a second, and the share of the rate that the same
+// products reach alone, in the same process, on the same threads. GRAFT_BENCH_MODEL names another model (support/step.hpp).
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
-#include <vector>
-
-#include <graft/adapters/lora.hpp>
-#include <graft/adapters/pmss.hpp>
-#include <graft/adapters/subspace.hpp>
-#include <graft/backends/simd.hpp>
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-#include <graft/backends/gemm/onednn.hpp>
-#else
-#include <graft/backends/gemm/eigen.hpp>
-#endif
-#include <graft/models/attach.hpp>
-#include <graft/models/open_checkpoint.hpp>
-#include <graft/optimizers/adamw.hpp>
-#include <graft/schedules/constant.hpp>
-#include <graft/train/trainer.hpp>
-
-#include "../support/random_checkpoint.hpp"
+#include "../support/step.hpp"
 
 using namespace graft;
 
 namespace {
 
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-using Backend = backends::Simd<backends::OneDnn>;
-#else
-using Backend = backends::Simd<backends::EigenGemm>;
-#endif
-using Model = models::Llama<Uniform<float>, Backend>;
+using bench::Full32;
+using bench::Half16;
+using bench::Tuning;
 
-/// Trains nothing, deep down: what a step costs before any adapter.
-struct Probe {
-  static constexpr std::string_view name = "probe";
-  template <scalar T>
-  class Module {
-   public:
-    struct Cache {};
-    template <class Visitor>
-    void for_each_parameter(Visitor&&) {}
-    [[nodiscard]] bool needs_input() const { return false; }
-    [[nodiscard]] bool needs_output_gradient() const { return false; }
-    void lay_out_kept(Cache&, Arena&, const Extent&) const {}
-    void lay_out_scratch(Cache&, Arena&, const Extent&) const {}
-    template <class B>
-    void gradients(const B&, Cache&, RowRange, In<T>, In<T>) {}
-    Module() = default;
-    template <class B, class W>
-    Module(const Probe&, const B&, const W&, const Place&, Random) {}
-  };
-};
+const bench::Quickest backend_in_use;
 
-const Backend& backend_in_use() {
-  static const Backend be;
-  return be;
-}
-Model& model_in_use() {
-  static Model model = [] {
-    const char* path = std::getenv("GRAFT_SMOLLM2");
-    return Model::load(path != nullptr ? models::open_checkpoint(path)
-                                       : bench::random_checkpoint(bench::smollm2_shape(), 1));
-  }();
-  return model;
+template <precision P>
+auto& model() {
+  return bench::model_in_use<P, bench::Quickest>();
 }
 
-/// One type for every method, as in the program: parts that are not asked for make no modules.
-using Tuned = Stack<At<site::query, Probe>, At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
-                    At<site::residual, adapters::LoReft<4>>>;
-using Tuning = Attached<float, Tuned>;
-
-/// Part `Wanted` of the stack alone.
-template <std::size_t Wanted>
-Tuned only(const auto& adapter, Placement placement) {
-  Tuned stack;
-  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
-  std::get<Wanted>(stack.parts).adapter = adapter;
-  std::get<Wanted>(stack.parts).placement = std::move(placement);
-  return stack;
+template <precision P>
+train::Batch real_batch() {
+  return bench::batch_of(bench::real_lengths, model<P>().config.vocab);
 }
 
-/// Four sequences as GSM8K's come: 0.87 of 4 x 256 tokens, 0.48 of them labelled; prompts first.
-train::Batch real_batch(std::uint64_t seed) {
-  train::Batch batch;
-  const Index lengths[] = {256, 198, 237, 201};
-  for (std::size_t s = 0; s < 4; ++s) {
-    train::Example example;
-    example.prompt = lengths[s] * 52 / 100;
-    for (Index t = 0; t < lengths[s]; ++t) {
-      example.ids.push_back(static_cast<std::int32_t>(Random(seed, s).below(
-          static_cast<std::uint64_t>(t), static_cast<std::uint64_t>(model_in_use().config.vocab))));
-      example.labels.push_back(t < example.prompt ? train::ignored : example.ids.back());
-    }
-    batch.push(example);
-  }
-  return batch;
-}
-
-/// Flops of the frozen products of a step: 2 N forward and 2 N back a token, the head on labelled rows only.
-double product_flops(const train::Batch& batch) {
-  const auto& c = model_in_use().config;
-  const double block = static_cast<double>(c.dim * (2 * c.q_dim() + 2 * c.kv_dim() + 3 * c.ffn));
-  return 4.0 * (static_cast<double>(batch.ragged.tokens()) * static_cast<double>(c.layers) * block +
-                static_cast<double>(batch.labelled()) * static_cast<double>(c.vocab * c.dim));
-}
-
-/// The same products alone, in the same blocks: the roof.
-double product_seconds(const train::Batch& batch) {
-  const Backend& be = backend_in_use();
-  const Model& model = model_in_use();
-  const Index t = batch.ragged.tokens();
-  const Index widest = std::max(model.config.ffn, model.config.dim);
-  const Tensor<float> x(t, widest);
-  Tensor<float> y(t, widest);
-  Tensor<float> logits(models::LlamaRun<Model, Tuning>::head_rows, model.config.vocab);
-  const auto both_ways = [&](const auto& weight, Block b, View<float> out) {
-    const auto in = x.view().middle_rows(b.begin, b.rows).middle_cols(0, weight.cols());
-    be.gemm_nt(1, in, weight, 0, out.middle_cols(0, weight.rows()));
-    be.gemm_nn(1, out.middle_cols(0, weight.rows()), weight, 0,
-               y.view().middle_rows(b.begin, b.rows).middle_cols(0, weight.cols()));
-  };
-  Tensor<float> z(t, widest);
-  const auto begin = std::chrono::steady_clock::now();
-  for (const auto& block : model.blocks) {
-    be.for_each_block(t, [&](Block b) {
-      for (Sites one = 1; one <= site::down; one <<= 1) {
-        both_ways(block.linear(one).weight, b, z.view().middle_rows(b.begin, b.rows));
-      }
-    });
-  }
-  for (Index first = 0; first < batch.labelled(); first += logits.rows()) {
-    be.for_each_block(std::min(logits.rows(), batch.labelled() - first),
-                      [&](Block b) { both_ways(model.head(), b, logits.view().middle_rows(b.begin, b.rows)); });
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// Reports tokens/s, GFLOP/s of the frozen products, and the share of their own rate (best of three, same process).
-void report(benchmark::State& state, const train::Batch& batch, std::size_t arena_bytes) {
-  double alone = product_seconds(batch);
-  for (int repeat = 0; repeat < 4; ++repeat) {
-    alone = std::min(alone, product_seconds(batch));
-  }
-  const auto steps = static_cast<double>(state.iterations());
-  const double flops = product_flops(batch);
-  using benchmark::Counter;
-  state.counters["tok/s"] = Counter(steps * static_cast<double>(batch.ragged.tokens()), Counter::kIsRate);
-  state.counters["GFLOP/s"] = Counter(steps * flops / 1e9, Counter::kIsRate);
-  state.counters["gemm_GFLOP/s"] = flops / alone / 1e9;
-  state.counters["share_of_gemm"] = Counter(steps * alone, Counter::kIsRate);
-  state.counters["arena_MB"] = static_cast<double>(arena_bytes) / 1e6;
-}
-
+template <precision P, bool back>
 void frozen(benchmark::State& state) {
-  const train::Batch batch = real_batch(1);
-  Tuning probe = attach(backend_in_use(), model_in_use(), only<0>(Probe{}, {.layers = only_layers({0})}), 1);
-  Tuning* const bank[] = {&probe};
-  models::LlamaRun<Model, Tuning> run;
-  for ([[maybe_unused]] auto _ : state) {
-    run.forward(backend_in_use(), model_in_use(), bank, batch.ragged, batch.tokens, batch.labelled(), {.keep = true});
-    benchmark::DoNotOptimize(run.loss(backend_in_use(), model_in_use(), batch.rows, batch.targets,
-                                      1.0f / static_cast<float>(batch.labelled())));
-    run.backward(backend_in_use(), model_in_use());
-  }
-  report(state, batch, run.arena().peak());
+  const train::Batch batch = real_batch<P>();
+  bench::FrozenStep step(backend_in_use, model<P>(), batch, back);
+  bench::Meter().measure(state, [&] { step(); }, backend_in_use, model<P>(), batch, back ? 2 : 1);
+  state.counters["arena_MB"] = static_cast<double>(step.arena_bytes()) / 1e6;
 }
 
-void train_with(benchmark::State& state, const Tuned& stack) {
-  const train::Batch batch = real_batch(1);
-  Tuning tuned = attach(backend_in_use(), model_in_use(), stack, 1);
-  train::Trainer trainer(backend_in_use(), model_in_use(), tuned, optimizers::AdamW{}, schedules::Constant{},
-                         {.rate = 1e-5});
-  for ([[maybe_unused]] auto _ : state) {
-    benchmark::DoNotOptimize(trainer.step(std::span(&batch, 1)).loss);
-  }
-  report(state, batch, trainer.arena().peak());
+template <precision P>
+void train_with(benchmark::State& state, const bench::Tuned& stack, const train::Batch& batch,
+                bool beside_frozen = true, bool recompute = false) {
+  Tuning tuned = attach(backend_in_use, model<P>(), stack, 1);
+  train::Trainer trainer(backend_in_use, model<P>(), tuned, optimizers::AdamW{}, schedules::Constant{},
+                         {.rate = 1e-5, .recompute = recompute});
+  bench::FrozenStep frozen_step(backend_in_use, model<P>(), batch, true);
+  const std::function<void()> beside = [&] { frozen_step(); };
+  bench::Meter().measure(
+      state, [&] { benchmark::DoNotOptimize(trainer.step(batch).loss); }, backend_in_use, model<P>(), batch, 2,
+      beside_frozen ? beside : nullptr);
+  state.counters["arena_MB"] = static_cast<double>(trainer.arena().peak()) / 1e6;
 }
 
-void lora_r8(benchmark::State& state) {
-  train_with(state, only<1>(adapters::Lora<>{.rank = 8}, {}));
+template <precision P>
+void lora(benchmark::State& state) {
+  train_with<P>(state, bench::lora_stack(state.range(0)), real_batch<P>());
 }
+template <precision P>
 void pmss(benchmark::State& state) {
-  train_with(state, only<2>(adapters::Pmss<>{.rank = state.range(0)}, {}));
+  train_with<P>(state, bench::pmss_stack(state.range(0)), real_batch<P>());
 }
-void loreft_r4(benchmark::State& state) {
-  train_with(state, only<3>(adapters::LoReft<4>{}, {.positions = ends(7, 7)}));
+template <precision P>
+void loreft(benchmark::State& state) {
+  train_with<P>(state, bench::loreft_stack(), real_batch<P>());
+}
+/// LoRA r 8 on one sequence of that many tokens; with 1, blocks are computed again on the way back.
+template <precision P>
+void length(benchmark::State& state) {
+  const Index lengths[] = {state.range(0)};
+  train_with<P>(state, bench::lora_stack(8), bench::batch_of(lengths, model<P>().config.vocab), false,
+                state.range(1) == 1);
+}
+/// LoRA r 8 on so many sequences of 256 tokens.
+template <precision P>
+void batch(benchmark::State& state) {
+  const std::vector<Index> lengths(static_cast<std::size_t>(state.range(0)), 256);
+  train_with<P>(state, bench::lora_stack(8), bench::batch_of(lengths, model<P>().config.vocab), false);
+}
+
+/// A token after another behind a prompt of 64: tokens/s, and the bytes of the weights read for each.
+template <precision P>
+void decode(benchmark::State& state) {
+  const std::vector<std::int32_t> prompt(64, 1);
+  constexpr Index most = 64;
+  std::chrono::steady_clock::time_point begin;
+  double seconds = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    Index written = 0;
+    (void)train::generate<models::Llama<P, bench::Quickest>, Tuning>(
+        backend_in_use, model<P>(), nullptr, prompt, {.most = most}, [&](std::int32_t) {
+          begin = written++ == 0 ? std::chrono::steady_clock::now() : begin;
+          return true;
+        });
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  const models::LlamaConfig& c = model<P>().config;
+  const double block = static_cast<double>(c.dim * (2 * c.q_dim() + 2 * c.kv_dim() + 3 * c.ffn));
+  const double weights = static_cast<double>(sizeof(typename P::Stored)) *
+                         (static_cast<double>(c.layers) * block + static_cast<double>(c.vocab * c.dim));
+  const double tokens = static_cast<double>(state.iterations() * (most - 1));
+  state.counters["tok/s"] = tokens / seconds;
+  state.counters["GB/s"] = tokens * weights / seconds / 1e9;
+  state.counters["of_read_bandwidth"] = tokens * weights / seconds / bench::read_roof();
 }
 
 /// The dry pass alone: what it costs to know every byte before the first step.
 void layout(benchmark::State& state) {
-  const train::Batch batch = real_batch(1);
-  Tuning tuned = attach(backend_in_use(), model_in_use(), only<1>(adapters::Lora<>{.rank = 8}, {}), 1);
+  const train::Batch batch = real_batch<Full32>();
+  Tuning tuned = attach(backend_in_use, model<Full32>(), bench::lora_stack(8), 1);
   Tuning* const bank[] = {&tuned};
-  models::LlamaRun<Model, Tuning> run;
+  models::LlamaRun<models::Llama<Full32, bench::Quickest>, Tuning> run;
   for ([[maybe_unused]] auto _ : state) {
-    run.measure(backend_in_use(), model_in_use(), bank, batch.ragged, batch.labelled(), true);
+    run.measure(backend_in_use, model<Full32>(), bank, batch.ragged, batch.labelled(), {.keep = true});
   }
   state.counters["forecast_MB"] = static_cast<double>(run.arena().peak()) / 1e6;
 }
 
 /// A forward in which every sequence goes through another LoRA of a bank of four (1), or all through one (0).
 void forward_by_id(benchmark::State& state) {
-  train::Batch batch = real_batch(1);
+  train::Batch batch = real_batch<Full32>();
   std::vector<Tuning> adapters;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
-    adapters.push_back(attach(backend_in_use(), model_in_use(), only<1>(adapters::Lora<>{.rank = 8}, {}), seed));
+    adapters.push_back(attach(backend_in_use, model<Full32>(), bench::lora_stack(8), seed));
   }
   Tuning* const bank[] = {&adapters[0], &adapters[1], &adapters[2], &adapters[3]};
   for (std::size_t i = 0; i < 4; ++i) {
     batch.ragged.adapter[i] = state.range(0) == 1 ? static_cast<Index>(i) + 1 : 1;
   }
-  models::LlamaRun<Model, Tuning> run;
+  models::LlamaRun<models::Llama<Full32, bench::Quickest>, Tuning> run;
   for ([[maybe_unused]] auto _ : state) {
-    run.forward(backend_in_use(), model_in_use(), bank, batch.ragged, batch.tokens, batch.labelled());
-    benchmark::DoNotOptimize(run.loss(backend_in_use(), model_in_use(), batch.rows, batch.targets));
+    run.forward(backend_in_use, model<Full32>(), bank, batch.ragged, batch.tokens, batch.labelled());
+    benchmark::DoNotOptimize(run.loss(backend_in_use, model<Full32>(), batch.rows, batch.targets));
   }
   state.counters["tok/s"] =
       benchmark::Counter(static_cast<double>(state.iterations() * batch.ragged.tokens()), benchmark::Counter::kIsRate);
 }
 
-BENCHMARK(frozen)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
-BENCHMARK(lora_r8)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
-BENCHMARK(pmss)->Arg(32)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
-BENCHMARK(loreft_r4)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
+void few(benchmark::internal::Benchmark* row) {
+  row->Unit(benchmark::kMillisecond)->UseManualTime()->Iterations(5);
+}
+void lengths(benchmark::internal::Benchmark* row) {
+  row->ArgsProduct({{256, 512, 1024, 2048, 4096}, {0, 1}})
+      ->Unit(benchmark::kMillisecond)
+      ->UseManualTime()
+      ->Iterations(1);
+}
+
+/// Every row of one precision.
+template <precision P>
+struct Rows {
+  explicit Rows(const std::string& name) {
+    const auto add = [&](const std::string& row, auto body) {
+      return benchmark::RegisterBenchmark((row + "/" + name).c_str(), body);
+    };
+    add("frozen_forward", &frozen<P, false>)->Apply(few);
+    add("frozen_both_ways", &frozen<P, true>)->Apply(few);
+    add("lora", &lora<P>)->Arg(8)->Arg(16)->Arg(64)->Apply(few);
+    add("pmss", &pmss<P>)->Arg(32)->Arg(64)->Arg(128)->Apply(few);
+    add("loreft", &loreft<P>)->Arg(4)->Apply(few);
+    add("length", &length<P>)->Apply(lengths);
+    add("batch", &batch<P>)->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Apply(few);
+    add("decode", &decode<P>)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(2);
+  }
+};
+const Rows<Full32> full32("fp32");
+const Rows<Half16> half16("bf16");
 BENCHMARK(layout)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(forward_by_id)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(5);
 

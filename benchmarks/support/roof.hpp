@@ -9,22 +9,14 @@
 
 #include <graft/backend.hpp>
 #include <graft/backends/gemm/eigen.hpp>
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-#include <graft/backends/gemm/onednn.hpp>
-#endif
-#include <graft/backends/simd.hpp>
 #include <graft/core/random.hpp>
 #include <graft/core/tensor.hpp>
+
+#include "quickest.hpp"
 
 namespace graft::bench {
 
 using OverEigen = backends::Simd<backends::EigenGemm>;
-#if __has_include(<oneapi/dnnl/dnnl.hpp>)
-using OverOneDnn = backends::Simd<backends::OneDnn>;
-using Quickest = OverOneDnn;
-#else
-using Quickest = OverEigen;
-#endif
 
 /// Uniform numbers in [-1, 1].
 inline Tensor<float> numbers(Index rows, Index cols, std::uint64_t seed) {
@@ -77,6 +69,19 @@ inline double bandwidth_roof() {
                       y.view().middle_rows(block.begin, block.rows));
              });
            });
+  }();
+  return rate;
+}
+
+/// Bytes/s of reading 256 MiB once: the sum of squares.
+inline double read_roof() {
+  static const double rate = [] {
+    const Quickest be;
+    const Tensor<float> x = numbers(16384, 4096, 1);
+    double sum = 0;
+    const double seconds = shortest(8, [&] { sum += be.squared_norm(x.view()); });
+    benchmark::DoNotOptimize(sum);
+    return 4.0 * static_cast<double>(x.size()) / seconds;
   }();
   return rate;
 }
