@@ -84,7 +84,6 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
   });
   engine_ = dtype == "bf16" ? make_bf16_engine(checkpoint_) : make_fp32_engine(checkpoint_);
   tokenizer_ = reading.get();
-  checkpoint_.tokenizer.reset();  // its texts live in the tokenizer now
   if (file) {
     engine_->load_adapter(*file);
   }

@@ -2,6 +2,7 @@
 """graft merge: the model that comes out needs no adapter, answers as model and adapter did together, and nothing is lost."""
 import json
 import pathlib
+import struct
 
 from program import ROOT, folder, good, graft, read_safetensors, run_tests
 
@@ -36,6 +37,71 @@ def test_merged_is_attached():
             tensors = read_safetensors(narrow / "model.safetensors")
             assert {dtype for dtype, _, _ in tensors.values()} == {"BF16"} and "lm_head.weight" not in tensors
             assert {path.name for path in narrow.iterdir()} == {path.name for path in MODEL.iterdir()}
+
+
+def write_gguf(path, folder):
+    """The model of a Hugging Face folder with a byte-level tokenizer as llama.cpp's converter writes it: one BF16 file."""
+    config = json.loads((folder / "config.json").read_text())
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "model.layers.": "blk.", "input_layernorm": "attn_norm",
+             "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+             "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+             "mlp.down_proj": "ffn_down"}
+    text = lambda s: struct.pack("<Q", len(s.encode())) + s.encode()
+    array = lambda kind, items, pack: struct.pack("<IQ", kind, len(items)) + b"".join(pack(item) for item in items)
+    vocab = sorted({**tokenizer["model"]["vocab"], **{t["content"]: t["id"] for t in tokenizer["added_tokens"]}}.items(),
+                   key=lambda entry: entry[1])
+    special = {token["id"] for token in tokenizer["added_tokens"]}
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+    number = lambda value: (4, struct.pack("<I", value))
+    metadata = {"general.architecture": (8, text("llama")), "llama.context_length": number(config["max_position_embeddings"]),
+                "llama.embedding_length": number(config["hidden_size"]), "llama.block_count": number(config["num_hidden_layers"]),
+                "llama.feed_forward_length": number(config["intermediate_size"]),
+                "llama.attention.head_count": number(config["num_attention_heads"]),
+                "llama.attention.head_count_kv": number(config["num_key_value_heads"]),
+                "llama.attention.layer_norm_rms_epsilon": (6, struct.pack("<f", config["rms_norm_eps"])),
+                "llama.rope.freq_base": (6, struct.pack("<f", config["rope_theta"])),
+                "tokenizer.ggml.model": (8, text("gpt2")), "tokenizer.ggml.pre": (8, text("gpt-2")),
+                "tokenizer.ggml.tokens": (9, array(8, [token for token, _ in vocab], text)),
+                "tokenizer.ggml.token_type": (9, array(5, [3 if i in special else 1 for _, i in vocab], lambda t: struct.pack("<i", t))),
+                "tokenizer.ggml.merges": (9, array(8, merges, text)),
+                "tokenizer.ggml.eos_token_id": number(config["eos_token_id"])}
+    entries, data = b"", b""
+    tensors = read_safetensors(folder / "model.safetensors")
+    for name, (dtype, shape, content) in tensors.items():
+        assert dtype == "BF16"
+        row = len(content) // shape[0]
+        for projection, count in heads.items():
+            if projection in name:  # llama.cpp turns neighbours, Hugging Face halves: the rows of each head are shuffled together
+                size = shape[0] // count
+                order = [h * size + half * size // 2 + i for h in range(count) for i in range(size // 2) for half in range(2)]
+                content = b"".join(content[r * row:(r + 1) * row] for r in order)
+        kind = 30  # BF16
+        if len(shape) == 1:  # norms are F32
+            kind, content = 0, b"".join(bytes(2) + content[i:i + 2] for i in range(0, len(content), 2))
+        for long, short in names.items():
+            name = name.replace(long, short)
+        data += bytes(-len(data) % 32)
+        entries += text(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", n) for n in reversed(shape))
+        entries += struct.pack("<IQ", kind, len(data))
+        data += content
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    head += b"".join(text(key) + struct.pack("<I", kind) + value for key, (kind, value) in metadata.items()) + entries
+    path.write_bytes(head + bytes(-len(head) % 32) + data)
+
+
+def test_gguf_becomes_a_folder():
+    """a GGUF is the model it was made of, and merged it leaves as a folder with its tokenizer"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        write_gguf(home / "village.gguf", MODEL)
+        assert abs(loss(home / "village.gguf") - loss(MODEL)) < 1e-6
+        run = train(home / "run", "--rank", 8)
+        done = graft("merge", "--model", home / "village.gguf", "--adapter", run, "--out", home / "merged", "--dtype", "fp32")
+        assert done.returncode == 0 and "with the tokenizer" in done.stderr, done.stderr
+        assert (home / "merged/tokenizer.json").is_file() and (home / "merged/tokenizer_config.json").is_file()
+        assert abs(loss(home / "merged") - loss(MODEL, "--adapter", run)) < 1e-4
 
 
 def test_reft_is_refused():
