@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interrupt.hpp"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 namespace graft::program {
 
 namespace {
 
-volatile std::sig_atomic_t wished = 0;
-
-extern "C" void graft_note_interrupt(int number) {
-  wished = 1;
-  std::signal(number, SIG_DFL);
-}
+std::atomic<bool> listening = false;
+std::atomic<bool> wished = false;
 
 }  // namespace
 
+void watch_signals() {
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGINT);
+  sigaddset(&both, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &both, nullptr);  // every thread that is made from here on inherits it
+  std::thread([both] {
+    for (int number = 0; sigwait(&both, &number) == 0;) {
+      if (listening && !wished.exchange(true)) {
+        continue;
+      }
+      std::signal(number, SIG_DFL);
+      pthread_sigmask(SIG_UNBLOCK, &both, nullptr);
+      std::raise(number);
+    }
+  }).detach();
+}
+
 void listen_for_interrupt() {
-  std::signal(SIGINT, graft_note_interrupt);
-  std::signal(SIGTERM, graft_note_interrupt);
+  listening = true;
 }
 
 bool interrupted() {
-  return wished != 0;
+  return wished;
 }
 
 }  // namespace graft::program

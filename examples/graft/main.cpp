@@ -7,8 +7,10 @@
 
 #include "commands.hpp"
 #include "flags.hpp"
+#include "interrupt.hpp"
 
 int main(int count, char** arguments) {
+  graft::program::watch_signals();
   try {
     return graft::program::run_command_line(count, arguments);
   } catch (const std::exception& error) {

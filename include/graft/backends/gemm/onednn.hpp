@@ -3,6 +3,9 @@
 // for a shape; bf16 by matmul primitives, one a shape and thread. Below AVX-512 oneDNN has no bf16 product, and on AVX-512
 // without bf16 instructions it emulates one (128 rows: 25 GFLOP/s against 80 to 100 by widening): there the door says no,
 // and Simd widens the operands to fp32 tile by tile, which sums the same products in fp32.
+//
+// Block signals on the threads that compute, and wait for them on one that does not (examples/graft/interrupt.cpp): a handler
+// that ran in the middle of sgemm was seen to corrupt the heap, where its kernels keep their stack in a workspace.
 #pragma once
 
 #include <array>
