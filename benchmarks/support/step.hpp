@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>  // max, min, sort
-#include <chrono>
 #include <cstdlib>  // getenv
 #include <functional>
 #include <span>
@@ -141,18 +140,18 @@ template <class Model>
       be.gemm_nn(1, in(weight.rows()), weight, 0, out(weight.cols()));
     }
   };
-  const auto begin = std::chrono::steady_clock::now();
-  for (const auto& block : model.blocks) {
-    be.for_each_block(t, [&](Block b) {
-      for (Sites one = 1; one <= site::down; one <<= 1) {
-        both_ways(block.linear(one).weight, b);
-      }
-    });
-  }
-  for (Index first = 0; first < batch.labelled(); first += head_rows) {
-    be.for_each_block(std::min(head_rows, batch.labelled() - first), [&](Block b) { both_ways(model.head(), b); });
-  }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return seconds_of([&] {
+    for (const auto& block : model.blocks) {
+      be.for_each_block(t, [&](Block b) {
+        for (Sites one = 1; one <= site::down; one <<= 1) {
+          both_ways(block.linear(one).weight, b);
+        }
+      });
+    }
+    for (Index first = 0; first < batch.labelled(); first += head_rows) {
+      be.for_each_block(std::min(head_rows, batch.labelled() - first), [&](Block b) { both_ways(model.head(), b); });
+    }
+  });
 }
 
 /// Forward, and where `back` the whole way down to the first block, without an adapter.
@@ -182,44 +181,36 @@ class FrozenStep {
   models::LlamaRun<Model, Tuning> run_;
 };
 
-/// Times a step, then at once what it is compared with, so that both meet the same weather; reports medians of the ratios.
-class Meter {
- public:
-  /// The rows call UseManualTime().
-  template <class Step, class Model>
-  void measure(benchmark::State& state, const Step& step, const typename Model::Backend& be, Model& model,
-               const train::Batch& batch, int passes, const std::function<void()>& frozen = {}) {
-    step();
-    for ([[maybe_unused]] auto _ : state) {
-      const double seconds = seconds_of(step);
-      state.SetIterationTime(seconds);
-      shares_.push_back(product_seconds(be, model, batch, passes) / seconds);
-      if (frozen) {
-        over_.push_back(seconds / seconds_of(frozen));
-      }
-    }
-    const auto steps = static_cast<double>(state.iterations());
-    using benchmark::Counter;
-    state.counters["tok/s"] = Counter(steps * static_cast<double>(batch.ragged.tokens()), Counter::kIsRate);
-    state.counters["GFLOP/s"] = Counter(steps * product_flops(model.config, batch, passes) / 1e9, Counter::kIsRate);
-    state.counters["share_of_gemm"] = median(shares_);
-    if (frozen) {
-      state.counters["over_frozen"] = median(over_);
-    }
-  }
+/// The middle one of an odd number of values.
+[[nodiscard]] inline double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
 
- private:
-  template <class Body>
-  static double seconds_of(const Body& body) {
-    const auto begin = std::chrono::steady_clock::now();
-    body();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+/// Times a step, then at once what it is compared with (its products alone and, where given, the frozen step), so that all
+/// meet the same weather; reports medians of the ratios. The row calls UseManualTime().
+template <class Step, class Model>
+void measure(benchmark::State& state, const Step& step, const typename Model::Backend& be, const Model& model,
+             const train::Batch& batch, int passes, const std::function<void()>& frozen = {}) {
+  std::vector<double> shares;
+  std::vector<double> over;
+  step();
+  for ([[maybe_unused]] auto _ : state) {
+    const double seconds = seconds_of(step);
+    state.SetIterationTime(seconds);
+    shares.push_back(product_seconds(be, model, batch, passes) / seconds);
+    if (frozen) {
+      over.push_back(seconds / seconds_of(frozen));
+    }
   }
-  static double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
+  const auto steps = static_cast<double>(state.iterations());
+  using benchmark::Counter;
+  state.counters["tok/s"] = Counter(steps * static_cast<double>(batch.ragged.tokens()), Counter::kIsRate);
+  state.counters["GFLOP/s"] = Counter(steps * product_flops(model.config, batch, passes) / 1e9, Counter::kIsRate);
+  state.counters["share_of_gemm"] = median(shares);
+  if (frozen) {
+    state.counters["over_frozen"] = median(over);
   }
-  std::vector<double> shares_, over_;
-};
+}
 
 }  // namespace graft::bench

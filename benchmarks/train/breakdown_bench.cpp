@@ -22,12 +22,11 @@ void breakdown(benchmark::State& state, const bench::Tuned& stack) {
   (void)trainer.step(batch);
   bench::Clock& clock = Backend::clock();
   clock.reset();
-  const auto begin = std::chrono::steady_clock::now();
-  for ([[maybe_unused]] auto _ : state) {
-    benchmark::DoNotOptimize(trainer.step(batch).loss);
-  }
-  const double all = static_cast<double>(lane_count()) *
-                     std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double all = static_cast<double>(lane_count()) * bench::seconds_of([&] {
+    for ([[maybe_unused]] auto _ : state) {
+      benchmark::DoNotOptimize(trainer.step(batch).loss);
+    }
+  });
   double between = 1;
   const bench::Clock::Seconds spent = clock.total();
   for (std::size_t k = 0; k < spent.size(); ++k) {

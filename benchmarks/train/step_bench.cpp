@@ -29,7 +29,7 @@ template <precision P, bool back>
 void frozen(benchmark::State& state) {
   const train::Batch batch = real_batch<P>();
   bench::FrozenStep step(backend_in_use, model<P>(), batch, back);
-  bench::Meter().measure(state, [&] { step(); }, backend_in_use, model<P>(), batch, back ? 2 : 1);
+  bench::measure(state, [&] { step(); }, backend_in_use, model<P>(), batch, back ? 2 : 1);
   state.counters["arena_MB"] = static_cast<double>(step.arena_bytes()) / 1e6;
 }
 
@@ -41,7 +41,7 @@ void train_with(benchmark::State& state, const bench::Tuned& stack, const train:
                          {.rate = 1e-5, .recompute = recompute});
   bench::FrozenStep frozen_step(backend_in_use, model<P>(), batch, true);
   const std::function<void()> beside = [&] { frozen_step(); };
-  bench::Meter().measure(
+  bench::measure(
       state, [&] { benchmark::DoNotOptimize(trainer.step(batch).loss); }, backend_in_use, model<P>(), batch, 2,
       beside_frozen ? beside : nullptr);
   state.counters["arena_MB"] = static_cast<double>(trainer.arena().peak()) / 1e6;

@@ -10,8 +10,8 @@
 #include "interrupt.hpp"
 
 int main(int count, char** arguments) {
-  graft::program::watch_signals();
   try {
+    graft::program::watch_signals();
     return graft::program::run_command_line(count, arguments);
   } catch (const std::exception& error) {
     std::string message = error.what();

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """finetune, eval and generate on a tiny model: what they write, what they print, what they promise to repeat."""
+import contextlib
 import json
 import math
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -23,6 +25,18 @@ def prepare(home):
     data = write_lines(home / "train.jsonl", token_records(24))
     valid = write_lines(home / "valid.jsonl", token_records(6, seed=2))
     return data, valid
+
+
+@contextlib.contextmanager
+def running(data, out, threads):
+    """a finetuning without end that has taken its first step"""
+    log = out / "log.jsonl"
+    with subprocess.Popen([GRAFT, "finetune", *ON_MODEL, "--data", data, "--steps", "1000000", "--out", out,
+                           "--threads", str(threads)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.time() + 120
+        while time.time() < deadline and not (log.exists() and log.stat().st_size > 0):
+            time.sleep(0.05)
+        yield run
 
 
 def losses(run):
@@ -208,19 +222,28 @@ def test_a_json_list_is_data():
         assert evaluate(data)["loss"] == evaluate(home / "list.json")["loss"]
 
 
+def test_signals_meet_no_computing_thread():
+    """SIGINT and SIGTERM reach the one thread that waits for them: a handler inside oneDNN's sgemm would corrupt the heap"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, _ = prepare(home)
+        with running(data, home / "run", 2) as run:
+            threads = list(pathlib.Path(f"/proc/{run.pid}/task").iterdir())
+            masks = {t.name: int(re.search(r"SigBlk:\s*(\w+)", (t / "status").read_text()).group(1), 16) for t in threads}
+            run.kill()
+        both = 1 << (signal.SIGINT - 1) | 1 << (signal.SIGTERM - 1)
+        reachable = [thread for thread, blocked in masks.items() if blocked & both != both]
+        assert len(masks) >= 3 and len(reachable) == 1 and reachable != [str(run.pid)], (run.pid, masks)
+
+
 def test_interrupt_saves():
     """Ctrl-C finishes the step, saves a whole run, and ends with 130"""
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
-        run = subprocess.Popen([GRAFT, "finetune", *ON_MODEL, "--data", data, "--steps", "1000000", "--out", home / "run",
-                                "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        log = home / "run" / "log.jsonl"
-        deadline = time.time() + 120
-        while time.time() < deadline and not (log.exists() and log.stat().st_size > 0):
-            time.sleep(0.05)
-        os.kill(run.pid, signal.SIGINT)
-        _, errors = run.communicate(timeout=120)
+        with running(data, home / "run", 1) as run:
+            os.kill(run.pid, signal.SIGINT)
+            _, errors = run.communicate(timeout=120)
         assert run.returncode == 130, (run.returncode, errors)
         result = json.loads((home / "run" / "run.json").read_text())["result"]
         assert result["status"] == "interrupted" and result["steps"] == len(losses(home / "run")) > 0

@@ -284,7 +284,7 @@ class LlamaRun {
       s.x = {kept.x, 0};
       s.now = kept.seen;
     } else if (back) {
-      s.x = slab(reads(site::attention_norm), c.dim);
+      s.x = slab(false, c.dim);
     }
     if (!std::same_as<K, C> || !keeps_all(l)) {
       s.now = lay_out_activations<C>(false, c, t, back && !keeps_all(l) ? 0 : lane);

@@ -4,8 +4,9 @@
 // without bf16 instructions it emulates one (128 rows: 25 GFLOP/s against 80 to 100 by widening): there the door says no,
 // and Simd widens the operands to fp32 tile by tile, which sums the same products in fp32.
 //
-// Block signals on the threads that compute, and wait for them on one that does not (examples/graft/interrupt.cpp): a handler
-// that ran in the middle of sgemm was seen to corrupt the heap, where its kernels keep their stack in a workspace.
+// Block signals on the threads that compute, and wait for them on one that does not (examples/graft/interrupt.cpp): oneDNN's
+// AVX-512 sgemm points the stack pointer into a workspace on the heap (jit_avx512_common_gemm_f32.cpp, K > 84), which a
+// handler that runs there overwrites.
 #pragma once
 
 #include <array>
@@ -127,6 +128,7 @@ struct OneDnn {
     if (c.empty()) {
       return;
     }
+    obey_chosen_isa();
     const CallingThreadOnly scope;
     static thread_local std::map<Shape, Product> products;
     static thread_local dnnl::stream stream(engine());

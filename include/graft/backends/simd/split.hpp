@@ -16,27 +16,30 @@ inline constexpr Index panel_cols = 384;
 /// Rows up to which a product is bound by reading its second factor: a gemm door would copy that into a form of its own first.
 inline constexpr Index narrow_rows = 4;
 
-/// Calls body(begin, cols) for every panel of columns: in parallel, unless this thread is itself one of several.
+/// Calls body(task) for every task in [0, count): in parallel, unless this thread is itself one of several.
 template <class Body>
-void for_each_panel(Index cols, const Body& body) {
-  const auto panel = [&](Index task, Index) {
-    body(task * panel_cols, std::min(panel_cols, cols - task * panel_cols));
-  };
-  if (cols > panel_cols && !in_parallel()) {
-    parallel_for(ceil_div(cols, panel_cols), panel);
+void share(Index count, const Body& body) {
+  if (count > 1 && !in_parallel()) {
+    parallel_for(count, [&](Index task, Index) { body(task); });
   } else {
-    for (Index task = 0; task < ceil_div(cols, panel_cols); ++task) {
-      panel(task, 0);
+    for (Index task = 0; task < count; ++task) {
+      body(task);
     }
   }
 }
 
-/// Calls body(begin, cols) for stripes of 64 columns, in parallel: column sums keep the order of rows.
+/// Calls body(begin, cols) for every panel of columns.
+template <class Body>
+void for_each_panel(Index cols, const Body& body) {
+  share(ceil_div(cols, panel_cols),
+        [&](Index task) { body(task * panel_cols, std::min(panel_cols, cols - task * panel_cols)); });
+}
+
+/// Calls body(begin, cols) for stripes of 64 columns: column sums keep the order of rows.
 template <class Body>
 void for_each_stripe(Index cols, const Body& body) {
   constexpr Index stripe = 64;
-  parallel_for(ceil_div(cols, stripe),
-               [&](Index task, Index) { body(task * stripe, std::min(stripe, cols - task * stripe)); });
+  share(ceil_div(cols, stripe), [&](Index task) { body(task * stripe, std::min(stripe, cols - task * stripe)); });
 }
 
 /// Rows that hold about 32,768 numbers: less is not worth a second thread.
@@ -44,12 +47,11 @@ void for_each_stripe(Index cols, const Body& body) {
   return std::max(Index{1}, 32768 / std::max(Index{1}, cols));
 }
 
-/// Calls body(chunk, begin, end) for every run of rows_of_chunk rows, in parallel.
+/// Calls body(chunk, begin, end) for every run of rows_of_chunk rows.
 template <class Body>
 void for_each_chunk(Index rows, Index cols, const Body& body) {
   const Index run = rows_of_chunk(cols);
-  parallel_for(ceil_div(rows, run),
-               [&](Index task, Index) { body(task, task * run, std::min(rows, (task + 1) * run)); });
+  share(ceil_div(rows, run), [&](Index task) { body(task, task * run, std::min(rows, (task + 1) * run)); });
 }
 
 }  // namespace graft::backends::simd
