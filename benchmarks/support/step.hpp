@@ -3,7 +3,7 @@
 #pragma once
 
 #include <algorithm>  // max, min, sort
-#include <cstdlib>  // getenv
+#include <cstdlib>    // getenv
 #include <functional>
 #include <span>
 #include <string>

@@ -111,6 +111,7 @@ struct Timed : B {
   GRAFT_TIMED_BY_FACTOR(fill)
   GRAFT_TIMED_BY_FACTOR(add)
   GRAFT_TIMED_BY_FACTOR(scale)
+  GRAFT_TIMED_BY_FACTOR(add_column_sums)
   GRAFT_TIMED_BY_FACTOR(scatter_add_rows)
   GRAFT_TIMED_BY_FACTOR(scatter_add_cols)
 #undef GRAFT_TIMED_BY_FACTOR

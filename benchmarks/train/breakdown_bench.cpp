@@ -23,10 +23,10 @@ void breakdown(benchmark::State& state, const bench::Tuned& stack) {
   bench::Clock& clock = Backend::clock();
   clock.reset();
   const double all = static_cast<double>(lane_count()) * bench::seconds_of([&] {
-    for ([[maybe_unused]] auto _ : state) {
-      benchmark::DoNotOptimize(trainer.step(batch).loss);
-    }
-  });
+                       for ([[maybe_unused]] auto _ : state) {
+                         benchmark::DoNotOptimize(trainer.step(batch).loss);
+                       }
+                     });
   double between = 1;
   const bench::Clock::Seconds spent = clock.total();
   for (std::size_t k = 0; k < spent.size(); ++k) {

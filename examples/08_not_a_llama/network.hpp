@@ -107,7 +107,8 @@ class Run {
           cut(x_[l + 1].at(b), dy);
         }
         graft.at(at_rows).edit_vjp(be, b, dy);
-        net.map[l].backward(be, b, scratch_, graft.at(at_map), dy, 0, dx_[l].at(b));  // (T,N)(N,M) -> (T,M)
+        net.map[l].backward(be, b, scratch_, graft.at(at_map), x_[l].at(b), dy, 0,
+                            dx_[l].at(b));  // (T,N)(N,M) -> (T,M)
       });
       graft.at(at_rows).edit_gradients(be);
       graft.at(at_map).gradients(be, x_[l], dx_[l + 1]);

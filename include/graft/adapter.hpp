@@ -49,9 +49,18 @@ template <class Policy>
 //   read_output(be, cache, block, y)     read_output_vjp(be, cache, block, dy)     y = W x, and a copy of dy
 //   add(be, cache, block, y)             add_vjp(be, cache, block, dy)             y += ...
 //
-// then gradients(be, cache, range, x, dy) adds the sums over rows to the parameters, outside the segment, and
-// merge(be, base, into), where all of this is a change of the weight `base`, adds that change to `into`. Or a module edits
-// rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh), gradients(be, cache, range).
+// then gradients(be, cache, range, x, dy) adds the sums over rows to the parameters, outside the segment. A module whose sums
+// are small leaves them block by block instead, block_gradients(be, cache, share, block, x, dy), and gradients(be, cache) adds
+// them up in order: no x or dy is kept for it. merge(be, base, into), where all of this is a change of the weight `base`, adds
+// that change to `into`. Or a module edits rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh),
+// gradients(be, cache, range).
+
+/// Which of the sums over blocks a call of block_gradients() makes.
+struct BlockShare {
+  Index block = 0;  ///< number of the block in the batch
+  bool first =
+      true;  ///< overwrites; else adds to what the rows before left (a block of several sequences of one adapter)
+};
 
 namespace detail {
 template <class M>
@@ -105,14 +114,25 @@ template <class M>
 concept has_gradients = requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> x) {
   m.gradients(be, c, RowRange{}, x, x);
 };
+template <class M>
+concept has_block_gradients =
+    requires(M& m, const backends::Reference& be, typename M::Cache& c, View<const double> x) {
+      m.block_gradients(be, c, BlockShare{}, Block{}, x, x);
+      m.gradients(be, c);
+    };
 }  // namespace detail
+
+/// Whether gradients() adds up what block_gradients() has left, instead of meeting x and dy of all rows.
+template <class M>
+concept sums_by_block =
+    requires(M& m, const backends::Reference& be, typename M::Cache& cache) { m.gradients(be, cache); };
 
 /// Adds to a frozen linear map (or trains it in place), phase by phase.
 template <class M>
-concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::has_gradients<M> && detail::mirrored<M> &&
-                        requires(const M& m) {
-                          { m.needs_input() } -> std::same_as<bool>;            // gradients() reads x
-                          { m.needs_output_gradient() } -> std::same_as<bool>;  // gradients() reads dy
+concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::mirrored<M> &&
+                        (detail::has_gradients<M> || detail::has_block_gradients<M>) && requires(const M& m) {
+                          { m.needs_input() } -> std::same_as<bool>;            // the gradients read x
+                          { m.needs_output_gradient() } -> std::same_as<bool>;  // the gradients read dy
                         };
 
 /// Rewrites rows of a stream at chosen positions; cannot be merged into a weight.

@@ -7,6 +7,7 @@
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/adapters/graft_pass.hpp>
+#include <graft/adapters/graft_site.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/placement.hpp>
 #include <graft/adapters/pmss.hpp>
@@ -26,7 +27,7 @@
 #include <graft/backends/simd/attention.hpp>
 #include <graft/backends/simd/level.hpp>
 #include <graft/backends/simd/product.hpp>
-#include <graft/backends/simd/scratch.hpp>
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/split.hpp>
 #include <graft/base/config.hpp>
 #include <graft/base/index.hpp>

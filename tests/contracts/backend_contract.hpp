@@ -98,7 +98,7 @@ struct BfTwin {
 /// The extents that products and rows are tried with: one, odd, around the widths of registers, tiles and panels.
 inline const std::vector<std::vector<Index>> product_shapes = {{1, 1, 1},    {1, 17, 5},    {3, 4, 64},     {5, 33, 1},
                                                                {37, 8, 129}, {64, 530, 31}, {131, 65, 257}, {0, 5, 3},
-                                                               {4, 0, 3},    {2, 2100, 65}};
+                                                               {4, 0, 3},    {2, 2100, 65}, {20, 7, 0}};
 
 template <class B>
 void check_products(const B& be) {

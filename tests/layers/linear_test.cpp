@@ -65,6 +65,11 @@ struct EveryPhase {
     be.gemm_nt(1, dx_edited.view(), e, 1, dx);
     be.gemm_nt(1, dy_seen.view(), a, 1, dx);
   }
+  void block_gradients(const B&, Block, View<const Complex> x, View<const Complex> dy) const {
+    log.push_back("block_gradients");
+    CHECK(test::identical(x, View<const Complex>(x_seen.view())));
+    CHECK(test::identical(dy, View<const Complex>(dy_seen.view())));
+  }
 };
 
 struct Setting {
@@ -122,7 +127,8 @@ TEST_CASE("the backward of a linear map mirrors its forward") {
   for (const double beta : {0.0, 1.0}) {
     Tensor<Complex> dx(s.t, s.m);
     be.fill(2, dx.view());
-    s.map.backward(be, s.block, s.scratch, s.graft, weights.view(), beta, dx.view());
+    s.map.backward(be, s.block, s.scratch, s.graft, s.x.view(), weights.view(), beta, dx.view());
+    CHECK(s.graft.log.back() == "block_gradients");
     for (Index i = 0; i < s.t && beta == 1; ++i) {  // it adds to what stands there
       for (Index j = 0; j < s.m; ++j) {
         dx(i, j) -= 2;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <span>
+#include <utility>  // move
 
-#include <graft/adapters/attached.hpp>
+#include <graft/adapters/graft_site.hpp>
 #include <graft/core/arena.hpp>
 
 namespace graft {
@@ -13,11 +14,12 @@ template <class AttachedType>
 class GraftPass;
 
 /// The bank holds adapter i at [i - 1]; rows of sequences with adapter 0 go through none. One pass serves one forward
-/// and the backward after it. Everything here is a loop over the modules at a site: no virtual call, no copy.
+/// and the backward after it.
 template <scalar T, class... Ats>
 class GraftPass<Attached<T, Stack<Ats...>>> {
  public:
   using AttachedType = Attached<T, Stack<Ats...>>;  ///< what the bank holds
+  using Scalar = T;                                 ///< of every parameter
 
   /// Binds the bank to a batch.
   void begin(std::span<AttachedType* const> bank, const Ragged& batch, Index block_rows, Random dropout) {
@@ -27,7 +29,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     for (std::size_t k = 0; k < bank.size(); ++k) {
       Member& member = members_[k];
       member.attached = bank[k];
-      member.runs = rows_of_adapter(batch, static_cast<Index>(k) + 1);
+      const Index id = static_cast<Index>(k) + 1;
+      member.runs = rows_of_adapter(batch, id, std::move(member.runs));
       std::uint64_t number = 0;
       each_part(member, [&](auto& part, auto& caches) {
         caches.caches.resize(part.modules.size());
@@ -38,9 +41,10 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
         using A = std::remove_cvref_t<decltype(part.adapter)>;
         if constexpr (representation_adapter<A>) {
           for (const Part p : {Part::both, Part::prefix, Part::suffix}) {
-            caches.rows[static_cast<int>(p)] = part.modules.empty() ? EditRows{}
-                                                                    : edit_rows(batch, part.placement.positions, p,
-                                                                                static_cast<Index>(k) + 1, block_rows);
+            EditRows& rows = caches.rows[static_cast<int>(p)];
+            if (!part.modules.empty()) {
+              rows = edit_rows(batch, part.placement.positions, p, id, block_rows, std::move(rows));
+            }
           }
         }
       });
@@ -70,246 +74,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
     rows_ = arena.slab<T>("scratch: edited rows", false, 0, block_rows_, widest);
   }
 
-  /// What stands at one site of one layer.
-  class Site {
-   public:
-    /// `one` is a single site.
-    Site(GraftPass& pass, Index layer, Sites one) : pass_(&pass), layer_(layer), one_(one) {}
-
-    /// Whether some module here needs x or dy for its gradients(), or a copy of x or dy that it may edit. @{
-    [[nodiscard]] bool needs_input() const {
-      return any([](const auto& m)
-                   requires requires { m.needs_input(); }
-                 { return m.needs_input(); });
-    }
-    [[nodiscard]] bool needs_output_gradient() const {
-      return any([](const auto& m)
-                   requires requires { m.needs_output_gradient(); }
-                 { return m.needs_output_gradient(); });
-    }
-    [[nodiscard]] bool edits_input() const {
-      return any([](const auto& m)
-                   requires requires { m.edits_input(); }
-                 { return m.edits_input(); });
-    }
-    [[nodiscard]] bool edits_output() const {
-      return any([](const auto& m)
-                   requires requires { m.edits_output(); }
-                 { return m.edits_output(); });
-    }
-    /// @}
-
-    /// Shows every module the weight it stands on, before the segments of its layer.
-    template <class B, class W>
-    [[gnu::noinline]] void prepare(const B& be, const W& weight) const {
-      each([&](Member&, auto&, auto& grafted, auto& cache) {
-        if constexpr (requires { grafted.module.prepare(be, cache, weight); }) {
-          grafted.module.prepare(be, cache, weight);
-        }
-      });
-    }
-
-    /// The four phases and their mirror images, on the rows of one block that belong to each module. None is inlined:
-    /// each is called from many places and holds the code of every adapter. @{
-    template <class B>
-    [[gnu::noinline]] void read(const B& be, Block b, In<T> x) const {
-      phase(b, x, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.read(be, c, p, v); }) {
-          m.read(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void edit_input(const B& be, Block b, View<T> x) const {
-      phase(b, x, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.edit_input(be, c, p, v); }) {
-          m.edit_input(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void read_output(const B& be, Block b, In<T> y) const {
-      phase(b, y, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.read_output(be, c, p, v); }) {
-          m.read_output(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void add(const B& be, Block b, View<T> y) const {
-      phase(b, y, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.add(be, c, p, v); }) {
-          m.add(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void add_vjp(const B& be, Block b, In<T> dy) const {
-      phase(b, dy, [&](auto& m, auto& c, Block p, View<const T> v) {
-        if constexpr (requires { m.add_vjp(be, c, p, v); }) {
-          m.add_vjp(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void read_output_vjp(const B& be, Block b, View<T> dy) const {
-      phase(b, dy, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.read_output_vjp(be, c, p, v); }) {
-          m.read_output_vjp(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void edit_input_vjp(const B& be, Block b, View<T> dx) const {
-      phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.edit_input_vjp(be, c, p, v); }) {
-          m.edit_input_vjp(be, c, p, v);
-        }
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void read_vjp(const B& be, Block b, View<T> dx) const {
-      phase(b, dx, [&](auto& m, auto& c, Block p, View<T> v) {
-        if constexpr (requires { m.read_vjp(be, c, p, v); }) {
-          m.read_vjp(be, c, p, v);
-        }
-      });
-    }
-    /// @}
-
-    /// Sums over rows, outside the segment; x and dy are wide where somebody here reads them.
-    template <class B>
-    [[gnu::noinline]] void gradients(const B& be, const Slab<T>& x, const Slab<T>& dy) const {
-      each([&](Member& member, auto&, auto& grafted, auto& cache) {
-        auto& m = grafted.module;
-        if constexpr (requires { m.gradients(be, cache, RowRange{}, View<const T>{}, View<const T>{}); }) {
-          for (const RowRange run : member.runs) {
-            m.gradients(be, cache, run, m.needs_input() ? x.wide().middle_rows(run.begin, run.rows) : View<T>{},
-                        m.needs_output_gradient() ? dy.wide().middle_rows(run.begin, run.rows) : View<T>{});
-          }
-        }
-      });
-    }
-    /// The same for the gain of a norm, whose rows may be the heads of a token.
-    template <class B>
-    [[gnu::noinline]] void norm_gradients(const B& be, double epsilon, const Slab<T>& x, const Slab<T>& dy) const {
-      each([&](Member& member, auto&, auto& grafted, auto&) {
-        if constexpr (requires { grafted.module.norm_gradients(be, epsilon, View<T>{}, View<T>{}); }) {
-          const Index heads = x.wide().rows / pass_->tokens_;
-          for (const RowRange run : member.runs) {
-            grafted.module.norm_gradients(be, epsilon, x.wide().middle_rows(run.begin * heads, run.rows * heads),
-                                          dy.wide().middle_rows(run.begin * heads, run.rows * heads));
-          }
-        }
-      });
-    }
-
-    /// Edits of a stream, at the chosen rows of one block: h is the block, its first row the block's first. @{
-    template <class B>
-    [[gnu::noinline]] void edit(const B& be, Block b, View<T> h) const {
-      each([&](Member&, auto& caches, auto& grafted, auto& cache) {
-        edit_with(be, b, h, caches, grafted,
-                  [&](auto& m, Block rows, View<T> chosen) { m.edit(be, cache, rows, chosen); });
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void edit_vjp(const B& be, Block b, View<T> dh) const {
-      each_reversed([&](Member&, auto& caches, auto& grafted, auto& cache) {
-        edit_with(be, b, dh, caches, grafted,
-                  [&](auto& m, Block rows, View<T> chosen) { m.edit_vjp(be, cache, rows, chosen); });
-      });
-    }
-    template <class B>
-    [[gnu::noinline]] void edit_gradients(const B& be) const {
-      each([&](Member&, auto& caches, auto& grafted, auto& cache) {
-        if constexpr (requires { grafted.module.gradients(be, cache, RowRange{}); }) {
-          const auto count = static_cast<Index>(caches.rows[static_cast<int>(grafted.part)].in_batch.size());
-          if (count > 0) {
-            grafted.module.gradients(be, cache, RowRange{0, count});
-          }
-        }
-      });
-    }
-    /// @}
-    /// Calls visit(module, run) for the modules that train the table or head itself.
-    template <class Visitor>
-    void each_run(Visitor&& visit) const {
-      each([&](Member& member, auto&, auto& grafted, auto& cache) {
-        for (const RowRange run : member.runs) {
-          visit(grafted.module, cache, run);
-        }
-      });
-    }
-
-   private:
-    template <class Question>
-    [[nodiscard]] bool any(Question question) const {
-      bool found = false;
-      each([&](Member&, auto&, auto& grafted, auto&) {
-        if constexpr (requires { question(grafted.module); }) {
-          found = found || question(grafted.module);
-        }
-      });
-      return found;
-    }
-    template <class V, class Phase>
-    void phase(Block b, View<V> rows, Phase run_phase) const {
-      each([&](Member& member, auto&, auto& grafted, auto& cache) {
-        for (const RowRange run : member.runs) {
-          if (const Block own = b.part(run); own.rows > 0) {
-            run_phase(grafted.module, cache, own, rows.middle_rows(own.begin - b.begin, own.rows));
-          }
-        }
-      });
-    }
-    template <class B, class Caches, class G, class Edit>
-    void edit_with(const B& be, Block b, View<T> h, Caches& caches, G& grafted, Edit apply) const {
-      if constexpr (requires { grafted.module.edit(be, caches.caches[0], b, h); }) {
-        const EditRows& rows = caches.rows[static_cast<int>(grafted.part)];
-        const auto low = std::lower_bound(rows.in_batch.begin(), rows.in_batch.end(), b.begin);
-        const auto high = std::lower_bound(low, rows.in_batch.end(), b.begin + b.rows);
-        if (low == high) {
-          return;
-        }
-        const Index first = low - rows.in_batch.begin();
-        const Block own{first, high - low, b.lane, 0};
-        const auto list =
-            std::span(rows.in_block).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(own.rows));
-        const View<T> chosen = pass_->rows_.at(own).middle_cols(0, h.cols);
-        be.gather_rows(h, list, chosen);
-        apply(grafted.module, own, chosen);
-        be.scatter_rows(chosen, list, h);
-      }
-    }
-    template <class Visitor>
-    void each(Visitor&& visit) const {
-      for (Member& member : pass_->members_) {
-        pass_->each_part(member, [&](auto& part, auto& caches) {
-          const RowRange here = part.at(layer_, one_);
-          for (Index m = here.begin; m < here.begin + here.rows; ++m) {
-            visit(member, caches, part.modules[static_cast<std::size_t>(m)],
-                  caches.caches[static_cast<std::size_t>(m)]);
-          }
-        });
-      }
-    }
-    template <class Visitor>
-    void each_reversed(Visitor&& visit) const {
-      for (Member& member : pass_->members_) {  // members own different rows: their order does not matter
-        pass_->each_part_reversed(member, [&](auto& part, auto& caches) {
-          const RowRange here = part.at(layer_, one_);
-          for (Index m = here.begin + here.rows - 1; m >= here.begin; --m) {
-            visit(member, caches, part.modules[static_cast<std::size_t>(m)],
-                  caches.caches[static_cast<std::size_t>(m)]);
-          }
-        });
-      }
-    }
-
-    GraftPass* pass_;
-    Index layer_;
-    Sites one_;
-  };
+  using Site = GraftSite<GraftPass>;  ///< what stands at one site of one layer
 
   /// What stands in one layer; the argument that a block's forward and backward take.
   struct Layer {
@@ -342,6 +107,9 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   }
 
  private:
+  template <class Pass>
+  friend class GraftSite;
+
   template <class A>
   struct Caches {
     std::vector<typename A::template Module<T>::Cache> caches;

@@ -39,8 +39,9 @@ struct Lora {
     /// What one pass has in hand, for T rows of the map.
     struct Cache {
       Slab<T> z;           ///< (T,r) A x
-      Slab<T> u;           ///< (T,r) s B' dy
-      Slab<T> dropped;     ///< (T,M) x under the dropout mask
+      Slab<T> u;           ///< (T,r) s B' dy, of the rows in hand
+      Slab<T> dropped;     ///< (T,M) x under the dropout mask, of the rows in hand
+      View<T> da, db;      ///< a row for each block: its share of dA and dB
       Random dropout{0};   ///< masks of this pass
       bool drops = false;  ///< x is masked in this pass
     };
@@ -72,10 +73,14 @@ struct Lora {
       cache.drops = extent.keep && dropout_ > 0;
       cache.dropout = extent.dropout;
     }
-    /// u and, under dropout, a masked x.
+    /// u, the shares of the gradients and, under dropout, a masked x.
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
-      cache.u = arena.slab<T>("adapter: gradients", true, extent.keep ? extent.rows : 0, 0, a_.value.rows);
-      cache.dropped = arena.slab<T>("adapter: dropped input", true, cache.drops ? extent.rows : 0, 0, a_.value.cols);
+      const Index rows = extent.keep ? extent.lane_rows : 0;
+      const Index blocks = extent.keep ? ceil_div(extent.rows, extent.lane_rows) : 0;
+      cache.u = arena.slab<T>("adapter: gradients", false, 0, rows, a_.value.rows);
+      cache.dropped = arena.slab<T>("adapter: dropped input", false, 0, cache.drops ? rows : 0, a_.value.cols);
+      cache.da = arena.take<T>("adapter: gradients", blocks, a_.value.size());
+      cache.db = arena.take<T>("adapter: gradients", blocks, b_.value.size());
     }
 
     /// z = A x, of the masked x under dropout.
@@ -106,17 +111,20 @@ struct Lora {
       be.dropout(dropout_, cache.dropout, block.begin, pulled, pulled);
       be.add(1, pulled, dx);
     }
-    /// dA += u' x, dB += s dy' z, over the rows of one run.
+    /// A block's share of dA = u' x and dB = s dy' z.
     template <class B>
-    void gradients(const B& be, Cache& cache, RowRange run, In<T> x, In<T> dy) {
-      View<const T> seen = x;
-      if (cache.drops) {
-        const View<T> dropped = cache.dropped.wide().middle_rows(run.begin, run.rows);
-        be.dropout(dropout_, cache.dropout, run.begin, x, dropped);
-        seen = dropped;
-      }
-      be.gemm_tn(1, cache.u.wide().middle_rows(run.begin, run.rows), seen, 1, a_.gradient.view());     // -> (r,M)
-      be.gemm_tn(scale_, dy, cache.z.wide().middle_rows(run.begin, run.rows), 1, b_.gradient.view());  // -> (N,r)
+    void block_gradients(const B& be, Cache& cache, BlockShare share, Block block, In<T> x, In<T> dy) {
+      const View<T> da(cache.da.row(share.block), a_.value.rows, a_.value.cols);
+      const View<T> db(cache.db.row(share.block), b_.value.rows, b_.value.cols);
+      const T kept = share.first ? T{} : T{1};
+      be.gemm_tn(1, cache.u.at(block), masked(be, cache, block, x), kept, da);  // (T,r)'(T,M) -> (r,M)
+      be.gemm_tn(scale_, dy, cache.z.at(block), kept, db);                      // (T,N)'(T,r) -> (N,r)
+    }
+    /// dA and dB += the shares of all blocks, in their order.
+    template <class B>
+    void gradients(const B& be, Cache& cache) {
+      be.add_column_sums(1, cache.da, a_.gradient.view().reshape(1, a_.value.size()));
+      be.add_column_sums(1, cache.db, b_.gradient.view().reshape(1, b_.value.size()));
     }
 
     /// into += s B A: what attached computes, as a change of the weight.

@@ -72,10 +72,12 @@ struct EditRows {
 };
 
 /// pyreft's rule without its padding: with prompt length L the first min(first, L/2) and the last min(last, L/2) tokens
-/// of the prompt, of every sequence that uses `adapter`. Only rows that this batch holds (a decode step holds none).
+/// of the prompt, of every sequence that uses `adapter`. Only rows that this batch holds (a decode step holds none). In the
+/// memory of `rows`.
 [[nodiscard]] inline EditRows edit_rows(const Ragged& batch, const Positions& positions, Part part, Index adapter,
-                                        Index block_rows) {
-  EditRows rows;
+                                        Index block_rows, EditRows rows = {}) {
+  rows.in_batch.clear();
+  rows.in_block.clear();
   const auto push = [&](Index sequence, Index from, Index to) {  // positions [from, to)
     const auto i = static_cast<std::size_t>(sequence);
     for (Index p = std::max(from, batch.start[i]); p < std::min(to, batch.start[i] + batch.length(sequence)); ++p) {

@@ -13,7 +13,7 @@
 #include <graft/backends/simd/attention.hpp>
 #include <graft/backends/simd/level.hpp>
 #include <graft/backends/simd/product.hpp>
-#include <graft/backends/simd/scratch.hpp>
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/split.hpp>
 
 namespace graft::backends {
@@ -132,7 +132,7 @@ struct Simd : Reference {
   template <scalar T>
   void rms_norm_gain_vjp(double epsilon, In<T> x, In<T> dy, View<T> dgain) const {
     if constexpr (std::same_as<T, float>) {
-      float* const inverse = simd::scratch<simd::Purpose::rows, float>(x.rows);
+      float* const inverse = scratch<Purpose::rows, float>(x.rows);
       simd::at_level(isa, [&](auto level) {
         parallel_for(ceil_div(x.rows, block_rows), [&](Index task, Index) {
           for (Index i = task * block_rows; i < std::min(x.rows, (task + 1) * block_rows); ++i) {
@@ -318,7 +318,7 @@ struct Simd : Reference {
   [[nodiscard]] double squared_norm(View<A> x) const {
     if constexpr (std::same_as<std::remove_const_t<A>, float>) {
       const Index count = ceil_div(x.rows, simd::rows_of_chunk(x.cols));
-      double* const parts = simd::scratch<simd::Purpose::sums, double>(count);
+      double* const parts = scratch<Purpose::sums, double>(count);
       simd::at_level(isa, [&](auto level) {
         simd::for_each_chunk(x.rows, x.cols, [&](Index chunk, Index begin, Index end) {
           parts[chunk] = 0;

@@ -40,9 +40,10 @@ struct RowRange {
   Index rows = 0;   ///< how many
 };
 
-/// The rows whose sequences use `adapter`, as maximal runs in rising order.
-[[nodiscard]] inline std::vector<RowRange> rows_of_adapter(const Ragged& batch, Index adapter) {
-  std::vector<RowRange> runs;
+/// The rows whose sequences use `adapter`, as maximal runs in rising order, in the memory of `runs`.
+[[nodiscard]] inline std::vector<RowRange> rows_of_adapter(const Ragged& batch, Index adapter,
+                                                           std::vector<RowRange> runs = {}) {
+  runs.clear();
   for (Index i = 0; i < batch.sequences(); ++i) {
     if (batch.adapter[static_cast<std::size_t>(i)] != adapter) {
       continue;

@@ -173,8 +173,8 @@ struct DecoderBlock {
         const View<C> dy = scratch.dy_output.at(b);
         be.copy(d, dy);
         graft.at(site::attention).edit_vjp(be, b, dy);
-        output.backward(be, b, scratch.linear, graft.at(site::output), dy, 0, rows(scratch.d_o, b));
         recall(be, b, kept.seen.o, now.o);
+        output.backward(be, b, scratch.linear, graft.at(site::output), rows(now.o, b), dy, 0, rows(scratch.d_o, b));
       }
       if (reach > Reach::output) {
         recall(be, b, kept.seen.q, now.q);
@@ -221,20 +221,22 @@ struct DecoderBlock {
     recall(be, b, kept.seen.gate, now.gate);
     recall(be, b, kept.seen.up, now.up);
     const View<C> dy = scratch.dy_down.at(b);
+    const View<C> a = scratch.a.at(b);
     const View<C> da = scratch.da.at(b);
+    const View<C> h = scratch.h.at(b);
     const View<C> dh = scratch.dh.at(b);
     be.copy(d, dy);
     graft.at(site::feed_forward).edit_vjp(be, b, dy);
-    down.backward(be, b, scratch.linear, graft.at(site::down), dy, 0, da);
     if (graft.at(site::down).needs_input()) {
-      be.gated_activation(activation, now.gate.at(b), now.up.at(b), scratch.a.at(b));
+      be.gated_activation(activation, now.gate.at(b), now.up.at(b), a);
     }
+    down.backward(be, b, scratch.linear, graft.at(site::down), a, dy, 0, da);
     be.gated_activation_vjp(activation, now.gate.at(b), now.up.at(b), da, scratch.dgate.at(b), scratch.dup.at(b));
-    gate.backward(be, b, scratch.linear, graft.at(site::gate), scratch.dgate.at(b), 0, dh);
-    up.backward(be, b, scratch.linear, graft.at(site::up), scratch.dup.at(b), 1, dh);
     if (graft.at(site::gate).needs_input() || graft.at(site::up).needs_input()) {
-      be.rms_norm(norm(feed_forward_norm), now.r.at(b), scratch.h.at(b));
+      be.rms_norm(norm(feed_forward_norm), now.r.at(b), h);
     }
+    gate.backward(be, b, scratch.linear, graft.at(site::gate), h, scratch.dgate.at(b), 0, dh);
+    up.backward(be, b, scratch.linear, graft.at(site::up), h, scratch.dup.at(b), 1, dh);
     be.rms_norm_vjp(norm(feed_forward_norm), now.r.at(b), dh, d);
   }
 
@@ -262,14 +264,15 @@ struct DecoderBlock {
       dq = dq_before;
       dk = dk_before;
     }
-    query.backward(be, b, scratch.linear, graft.at(site::query), dq, 0, dh);
-    key.backward(be, b, scratch.linear, graft.at(site::key), dk, 1, dh);
-    value.backward(be, b, scratch.linear, graft.at(site::value), rows(scratch.dv, b), 1, dh);
+    const View<C> h = scratch.h.at(b);
     const bool needs_input =
         graft.at(site::query).needs_input() || graft.at(site::key).needs_input() || graft.at(site::value).needs_input();
     if (needs_input) {
-      be.rms_norm(norm(attention_norm), scratch.x.at(b), scratch.h.at(b));
+      be.rms_norm(norm(attention_norm), scratch.x.at(b), h);
     }
+    query.backward(be, b, scratch.linear, graft.at(site::query), h, dq, 0, dh);
+    key.backward(be, b, scratch.linear, graft.at(site::key), h, dk, 1, dh);
+    value.backward(be, b, scratch.linear, graft.at(site::value), h, rows(scratch.dv, b), 1, dh);
     if (reach == Reach::input) {
       be.rms_norm_vjp(norm(attention_norm), scratch.x.at(b), dh, rows(dx, b));
     }

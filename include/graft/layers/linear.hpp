@@ -61,10 +61,10 @@ struct Linear {
     graft.add(be, block, y);
   }
 
-  /// dy(T,N) => dx(T,M) = beta dx + its gradient; the phases of forward, mirrored.
+  /// dy(T,N) => dx(T,M) = beta dx + its gradient; the phases of forward, mirrored. x is forward's, where graft.needs_input().
   template <class Graft>
   [[gnu::noinline]] void backward(const B& be, Block block, const LinearScratch<P>& scratch, const Graft& graft,
-                                  In<C> dy, C beta, View<C> dx) const {
+                                  In<C> x, In<C> dy, C beta, View<C> dx) const {
     graft.add_vjp(be, block, dy);
     View<const C> pulled = dy;
     if (graft.edits_output()) {
@@ -87,6 +87,7 @@ struct Linear {
       be.gemm_nn(1, rounded_dy, weight, beta, dx);
     }
     graft.read_vjp(be, block, dx);
+    graft.block_gradients(be, block, x, dy);
   }
 
  private:

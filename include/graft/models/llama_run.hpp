@@ -54,13 +54,13 @@ class LlamaRun {
     arena_.reserve();
     lay_out(be, model, batch, labelled);
 
-    std::vector<Index> positions;
+    positions_.clear();
     for (Index i = 0; i < batch.sequences(); ++i) {
       for (Index j = 0; j < batch.length(i); ++j) {
-        positions.push_back(batch.start[static_cast<std::size_t>(i)] + j);
+        positions_.push_back(batch.start[static_cast<std::size_t>(i)] + j);
       }
     }
-    be.rope_rotations(std::span<const Index>(positions), std::span<const double>(model.frequencies), rotations_);
+    be.rope_rotations(std::span<const Index>(positions_), std::span<const double>(model.frequencies), rotations_);
     spans_.clear();
     key_rows_.clear();
     if (store != nullptr) {
@@ -271,8 +271,8 @@ class LlamaRun {
     const auto slab = [&](bool wide, Index cols) {
       return arena_.template slab<C>("scratch: rows in hand", wide, t, lane, cols);
     };
-    const auto reads = [&](Sites one) { return at(one).needs_input(); };
-    const auto pulls = [&](Sites one) { return at(one).needs_output_gradient(); };
+    const auto reads = [&](Sites one) { return at(one).needs_all_inputs(); };
+    const auto pulls = [&](Sites one) { return at(one).needs_all_output_gradients(); };
     const bool back = keeps(l);
     const bool wide_h =
         back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) || reads(site::up));
@@ -383,7 +383,7 @@ class LlamaRun {
   GraftPass<AttachedType> grafts_;
   std::span<const std::int32_t> tokens_;
   std::vector<ops::AttentionSpan> spans_;
-  std::vector<Index> key_rows_;
+  std::vector<Index> positions_, key_rows_;
   layers::BatchPass<C> pass_;
   std::vector<layers::BlockKept<P>> kept_;
   std::vector<layers::BlockScratch<P>> scratch_;

@@ -46,7 +46,10 @@ class Trainer {
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
           TrainerSettings settings)
       : be_(be), model_(model), attached_(attached), optimizer_(method), schedule_(rates), settings_(settings) {
-    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) { states_.push_back(optimizer_.start(p)); });
+    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) {
+      parameters_.push_back(&p);
+      states_.push_back(optimizer_.start(p));
+    });
     if (states_.empty()) {
       fail("train.401", "nothing is trained: no module is attached to the model");
     }
@@ -63,7 +66,9 @@ class Trainer {
     if (report.labelled == 0) {
       fail("train.402", "a batch has no labelled token: nothing can be learnt from it");
     }
-    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) { be_.fill(0, p.gradient.view()); });
+    for (Parameter<C>* const p : parameters_) {
+      be_.fill(0, p->gradient.view());
+    }
     const double mean = 1.0 / static_cast<double>(report.labelled);
     double total = 0;
     AttachedType* const bank[] = {&attached_};
@@ -102,15 +107,15 @@ class Trainer {
  private:
   double update(double rate) {
     double squares = 0;
-    attached_.for_each_parameter(
-        [&](const std::string&, Parameter<C>& p) { squares += be_.squared_norm(p.gradient.view()); });
+    for (const Parameter<C>* const p : parameters_) {
+      squares += be_.squared_norm(p->gradient.view());
+    }
     const double norm = std::sqrt(squares);
     const double scale = settings_.clip > 0 ? std::min(1.0, settings_.clip / (norm + 1e-6)) : 1.0;
     ++steps_;
-    std::size_t i = 0;
-    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) {
-      optimizer_.step(be_, p, states_[i++], rate, static_cast<C>(scale), steps_);
-    });
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      optimizer_.step(be_, *parameters_[i], states_[i], rate, static_cast<C>(scale), steps_);
+    }
     attached_.after_step(be_);
     return norm;
   }
@@ -122,6 +127,7 @@ class Trainer {
   Schedule schedule_;
   TrainerSettings settings_;
   models::LlamaRun<Model, AttachedType> run_;
+  std::vector<Parameter<C>*> parameters_;
   std::vector<typename Optimizer::template State<C>> states_;
   Index steps_ = 0;
 };

@@ -6,8 +6,8 @@
 #include <algorithm>  // max, min
 #include <span>
 
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/level.hpp>
-#include <graft/backends/simd/scratch.hpp>
 #include <graft/core/parallel.hpp>
 #include <graft/ops/attention.hpp>
 

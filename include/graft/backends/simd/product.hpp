@@ -4,8 +4,8 @@
 
 #include <algorithm>  // min
 
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/level.hpp>
-#include <graft/backends/simd/scratch.hpp>
 #include <graft/core/scalar.hpp>
 
 namespace graft::backends::simd {

@@ -6,10 +6,10 @@
 
 #include <graft/core/tensor.hpp>
 
-namespace graft::backends::simd {
+namespace graft::backends {
 
 /// Who uses it; different users may hold theirs at the same time.
-enum class Purpose { scores, weight, operand, rows, sums };
+enum class Purpose { scores, weight, operand, rows, sums, turned };
 
 /// At least `count` numbers, 64-byte aligned, contents unspecified, valid until this thread asks for the same purpose again.
 template <Purpose purpose, class T>
@@ -23,4 +23,17 @@ template <Purpose purpose, class T>
   return memory.data();
 }
 
-}  // namespace graft::backends::simd
+/// x' in this thread's memory.
+template <Purpose purpose>
+[[nodiscard]] View<const float> turned(View<const float> x) {
+  const View<float> y(scratch<purpose, float>(x.size()), x.cols, x.rows);
+  for (Index j = 0; j < y.rows; ++j) {
+    float* const row = y.row(j);
+    for (Index i = 0; i < y.cols; ++i) {
+      row[i] = x(i, j);
+    }
+  }
+  return y;
+}
+
+}  // namespace graft::backends
