@@ -17,6 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GRAFT = ROOT / "build/release/examples/graft"
 
+WARM_UP = 2  # steps before those that are timed
+
 # name, environment or "graft", arguments of step.py or of graft finetune
 LORA = ["--adapter", "lora", "--rank", "8"]
 PMSS = ["--adapter", "pmss", "--rank", "64"]
@@ -39,8 +41,10 @@ GROUPS = {
 
 def run_peer(a, environment, words):
     python = ROOT / "build/peers" / environment / "bin/python"
-    done = subprocess.run([python, HERE / "step.py", "--model", a.model, "--data", a.data, "--threads", str(a.threads), *words],
-                          capture_output=True, text=True, env={**os.environ, "STARTED": str(time.time())})
+    done = subprocess.run([python, HERE / "step.py", "--model", a.model, "--data", a.data, "--threads", str(a.threads),
+                           "--batch-size", str(a.batch_size), "--longest", str(a.longest), "--steps", str(a.steps),
+                           "--warm-up", str(WARM_UP), *words], capture_output=True, text=True,
+                          env={**os.environ, "STARTED": str(time.time())})
     if done.returncode != 0:
         sys.exit(f"{environment} {' '.join(words)} failed:\n{done.stderr[-2000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
@@ -51,12 +55,12 @@ def run_peer(a, environment, words):
 
 def run_graft(a, words):
     out = ROOT / "build/peers/run"
-    subprocess.run([GRAFT, "finetune", "--model", a.model, "--data", a.data, "--batch-size", "4", "--max-seq-len", "256",
-                    "--steps", "7", "--no-shuffle", "--lr", "1e-4", "--clip", "0", "--threads", str(a.threads),
+    subprocess.run([GRAFT, "finetune", "--model", a.model, "--data", a.data, "--batch-size", str(a.batch_size),
+                    "--max-seq-len", str(a.longest), "--steps", str(WARM_UP + a.steps), "--no-shuffle", "--lr", "1e-4", "--clip", "0", "--threads", str(a.threads),
                     "--out", out, "--overwrite", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     run = json.loads((out / "run.json").read_text())
-    timed = log[2:]
+    timed = log[WARM_UP:]
     return {"tokens_per_second": sum(s["tokens"] for s in timed) / sum(s["seconds"] for s in timed),
             "peak_bytes": run["memory"]["peak_bytes"],
             "first_step_seconds": run["times"]["start_to_first_step"] + log[0]["seconds"],
@@ -69,6 +73,9 @@ def main():
     parser.add_argument("data", help="JSONL with prompt and completion, or question and answer")
     parser.add_argument("--only", default=",".join(GROUPS), help="groups, of " + ", ".join(GROUPS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--longest", type=int, default=256, help="tokens at which a record is cut")
+    parser.add_argument("--steps", type=int, default=5, help=f"timed steps, after {WARM_UP} others")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/peers/results.json")
     a = parser.parse_args()
@@ -77,14 +84,17 @@ def main():
         for repeat in range(a.repeats):
             for name, who, words in GROUPS[group]:
                 print(f"{name} ({repeat + 1} of {a.repeats})", file=sys.stderr, flush=True)
-                results.setdefault(name, []).append(run_graft(a, words) if who == "graft" else run_peer(a, who, words))
+                begin = time.time()
+                run = run_graft(a, words) if who == "graft" else run_peer(a, who, words)
+                results.setdefault(name, []).append({**run, "whole_seconds": time.time() - begin})
                 a.out.write_text(json.dumps(results, indent=1))
-    print("| | tokens/s | spread | peak memory, GB | start to end of first step, s | first loss |\n|---|--:|--:|--:|--:|--:|")
+    print("| | tokens/s | spread | peak memory, GB | start to end of first step, s | whole, s | first loss |\n"
+          "|---|--:|--:|--:|--:|--:|--:|")
     for name, runs in results.items():
         middle = lambda key: statistics.median(run[key] for run in runs)
         rates = [run["tokens_per_second"] for run in runs]
         print(f"| {name} | {middle('tokens_per_second'):.0f} | {min(rates):.0f} to {max(rates):.0f} | {middle('peak_bytes') / 1e9:.2f} "
-              f"| {middle('first_step_seconds'):.1f} | {runs[0]['first_loss']:.4f} |")
+              f"| {middle('first_step_seconds'):.1f} | {middle('whole_seconds'):.0f} | {runs[0]['first_loss']:.4f} |")
 
 
 main()

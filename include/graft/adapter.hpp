@@ -55,11 +55,11 @@ template <class Policy>
 // that change to `into`. Or a module edits rows of a stream: edit(be, cache, block, h), edit_vjp(be, cache, block, dh),
 // gradients(be, cache, range).
 
-/// Which of the sums over blocks a call of block_gradients() makes.
+/// Which share a call of block_gradients() makes. A block in which several sequences go through one adapter calls it for each
+/// run of them: the first call overwrites the block's share, the others add to it.
 struct BlockShare {
-  Index block = 0;  ///< number of the block in the batch
-  bool first =
-      true;  ///< overwrites; else adds to what the rows before left (a block of several sequences of one adapter)
+  Index block = 0;    ///< number of the block in the batch
+  bool first = true;  ///< of the calls for this block
 };
 
 namespace detail {

@@ -369,6 +369,9 @@ inline std::vector<AttentionCase> attention_cases() {
       {"decode", {6, 2, 10, scale}, {{0, 1, 0, 40}, {1, 1, 40, 1}, {2, 1, 41, 100}}, 3, 141},
       {"decode in a window", {4, 2, 10, scale, 8, 2}, {{0, 1, 0, 40}}, 1, 40},
       {"a chunk after a cache", {4, 2, 9, scale}, {{0, 66, 0, 90}, {66, 3, 90, 10}}, 69, 100},
+      {"several blocks of keys", {4, 2, 6, scale}, {{0, 70, 0, 1100}, {70, 520, 1100, 520}}, 590, 1620},
+      {"a window longer than a block", {2, 1, 5, scale, 530}, {{0, 1100, 0, 1100}}, 1100, 1100},
+      {"sinks blocks away", {2, 1, 5, scale, 20, 3}, {{0, 40, 0, 1300}, {40, 1, 1300, 1100}}, 41, 2400},
       {"no query", {2, 1, 4, scale}, {{0, 0, 0, 3}, {0, 2, 3, 2}}, 2, 5},
       {"nothing", {2, 1, 4, scale}, {}, 0, 0},
   };

@@ -13,15 +13,17 @@ TEST_CASE("the columns that a row of a tile sees are those of the specification"
       const ops::AttentionShape shape{1, 1, 4, 1.0, window, sinks};
       const ops::AttentionSpan span{0, 20, 0, 32};
       const Tile tile(shape, 8, 12 + 5, 1);  // queries 5 .. 13 of the span
-      for (Index i = 0; i < 8; ++i) {
-        const Visible seen = tile.seen_by(shape, i);
-        CHECK(seen.sinks <= seen.first);
-        CHECK(seen.first < seen.end);
-        CHECK(seen.end <= tile.keys());
-        for (Index j = 0; j < span.key_rows; ++j) {
-          const Index column = j - tile.lo;
-          const bool visible = column >= 0 && (column < seen.sinks || (column >= seen.first && column < seen.end));
-          CHECK(visible == ops::attends(shape, span, 5 + i, j));
+      for (const Index count : {1, 10, 32}) {
+        for (Index begin = tile.lo; begin < tile.hi; begin += count) {
+          for (Index i = 0; i < 8; ++i) {
+            CAPTURE(window, sinks, begin, count, i);
+            const Visible seen = tile.seen_by(shape, i, begin, count);
+            CHECK((0 <= seen.sinks && seen.sinks <= seen.first && seen.first <= seen.end && seen.end <= count));
+            for (Index column = 0; column < count && begin + column < span.key_rows; ++column) {
+              const bool visible = column < seen.sinks || (column >= seen.first && column < seen.end);
+              CHECK(visible == ops::attends(shape, span, 5 + i, begin + column));
+            }
+          }
         }
       }
     }

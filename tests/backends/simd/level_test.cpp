@@ -92,18 +92,32 @@ TEST_CASE("every bf16 becomes its float, and rounding to bf16 agrees with the sc
   });
 }
 
-TEST_CASE("a softmax row is 0 where nothing is visible, and its log-sum-exp counts the visible only") {
+TEST_CASE("a softmax row is 0 where nothing is visible, and its sum counts the visible only") {
   on_every_level([](auto level) {
     Tensor<float> s(1, 112);  // room for whole vectors
-    for (Index j = 0; j < 112; ++j) {
-      s(0, j) = j < 100 ? 1.0f : std::numeric_limits<float>::quiet_NaN();
-    }
-    float lse = 0;
-    const float sum = level.softmax_row({2, 10, 50}, 100, s.data(), lse);
-    CHECK(sum == 42.0f);
-    CHECK(lse == Approx(1.0 + std::log(42.0)));
+    const auto fill = [&](float value) {
+      for (Index j = 0; j < 112; ++j) {
+        s(0, j) = j < 100 ? value : std::numeric_limits<float>::quiet_NaN();
+      }
+    };
+    float most = -std::numeric_limits<float>::infinity();
+    float total = 0;
+    fill(1.0f);
+    CHECK(level.softmax_row({2, 10, 50}, 100, s.data(), most, total) == 0.0f);
+    CHECK(most == 1.0f);
+    CHECK(total == 42.0f);
     for (Index j = 0; j < 100; ++j) {
       CHECK(s(0, j) == ((j < 2 || (j >= 10 && j < 50)) ? 1.0f : 0.0f));
     }
+    fill(0.5f);  // smaller scores correct nothing
+    CHECK(level.softmax_row({0, 0, 3}, 100, s.data(), most, total) == 1.0f);
+    CHECK(total == Approx(42.0 + 3.0 * std::exp(-0.5)));
+    fill(2.0f);  // larger ones do
+    CHECK(level.softmax_row({0, 99, 100}, 100, s.data(), most, total) == Approx(std::exp(-1.0)));
+    CHECK(most == 2.0f);
+    CHECK(total == Approx((42.0 + 3.0 * std::exp(-0.5)) * std::exp(-1.0) + 1.0));
+    fill(7.0f);  // what nobody sees changes nothing
+    CHECK(level.softmax_row({0, 0, 0}, 100, s.data(), most, total) == 1.0f);
+    CHECK(most == 2.0f);
   });
 }

@@ -14,25 +14,27 @@ static inline Ints visible(Visible seen, Index j) {
   return (column < sinks) | ((column >= first) & (column < end));
 }
 
-/// s becomes exp(s - max), 0 where nothing is visible, in all n columns; the sum is returned and lse = max + log(sum).
-static float softmax_row(Visible seen, Index n, float* s, float& lse) {
-  Floats most = all(-__builtin_inff());
+/// s becomes exp(s - most), 0 where nothing is visible, in all n columns, where `most` grows to the largest of s; `total` grows by
+/// the new sum. What was summed under the old `most` is to be multiplied by what is returned, as `total` was.
+static float softmax_row(Visible seen, Index n, float* s, float& most, float& total) {
+  Floats larger_lanes = all(most);
   for (Index j = 0; j < seen.end; j += width) {
-    most = larger(most, visible(seen, j) ? load(s + j, width) : most);
+    larger_lanes = larger(larger_lanes, visible(seen, j) ? load(s + j, width) : larger_lanes);
   }
-  const float shift = largest(most);
-  Floats total{};
+  const float before = most;
+  most = largest(larger_lanes);
+  Floats sums{};
   for (Index j = 0; j < seen.end; j += width) {
-    const Floats e = visible(seen, j) ? exp(load(s + j, width) - shift) : Floats{};
-    total += e;
+    const Floats e = visible(seen, j) ? exp(load(s + j, width) - most) : Floats{};
+    sums += e;
     store(e, s + j, width);
   }
   for (Index j = (seen.end + width - 1) / width * width; j < n; j += width) {
     store(Floats{}, s + j, width);
   }
-  const float sums = sum(total);
-  lse = shift + __builtin_logf(sums);
-  return sums;
+  const float correction = most == before ? 1.0f : __builtin_expf(before - most);
+  total = total * correction + sum(sums);
+  return correction;
 }
 
 /// s becomes p = exp(s - lse) and dp becomes scale p (dp - delta); both 0 where nothing is visible.
