@@ -16,8 +16,9 @@
 
 namespace graft::backends::simd {
 
-/// Queries that are multiplied at once, at most, and the keys that they meet at once.
+/// Queries that are multiplied at once, at most.
 inline constexpr Index tile_rows = 64;
+/// Keys that they meet at once, at most.
 inline constexpr Index key_block = 512;
 
 /// Rows of a tile: consecutive tokens of one head (step 1), or all heads of a group at one token (step 0: a decode step).
