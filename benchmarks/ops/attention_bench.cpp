@@ -61,7 +61,12 @@ void backward(benchmark::State& state) {
 }
 
 void lengths(benchmark::internal::Benchmark* row) {
-  row->ArgNames({"queries", "keys"})->UseRealTime()->Args({64, 64})->Args({200, 200})->Args({512, 512})->Args({2048, 2048});
+  row->ArgNames({"queries", "keys"})
+      ->UseRealTime()
+      ->Args({64, 64})
+      ->Args({200, 200})
+      ->Args({512, 512})
+      ->Args({2048, 2048});
 }
 
 BENCHMARK_TEMPLATE(forward, bench::OverEigen)->Name("attention/EigenGemm")->Apply(lengths)->Args({1, 1024});

@@ -23,11 +23,11 @@
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
 #include <graft/backends/reference.hpp>
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd.hpp>
 #include <graft/backends/simd/attention.hpp>
 #include <graft/backends/simd/level.hpp>
 #include <graft/backends/simd/product.hpp>
-#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/split.hpp>
 #include <graft/base/config.hpp>
 #include <graft/base/index.hpp>

@@ -21,7 +21,7 @@ TEST_CASE("scratch stays where it is until more is asked for, and purposes do no
 
 TEST_CASE("a matrix in scratch memory is the transpose") {
   const Tensor<float> x = test::normal<float>(5, 17, 1);
-  const View<const float> y = backends::turned<Purpose::turned>(x.view().middle_cols(2, 9));
+  const View<const float> y = backends::turned(x.view().middle_cols(2, 9));
   REQUIRE(y.rows == 9);
   REQUIRE(y.cols == 5);
   for (Index i = 0; i < y.rows; ++i) {

@@ -138,9 +138,8 @@ TEST_CASE("in single precision the processor's backend equals the golden numbers
   }
 }
 
-TEST_CASE(
-    "weights stored in bf16 give the golden numbers: computed in fp32 to its precision, in bf16 products nearly",
-    "[isa]") {
+TEST_CASE("weights stored in bf16 give the golden numbers: computed in fp32 to its precision, in bf16 products nearly",
+          "[isa]") {
   const HalfModel half;
   const io::Safetensors expected = HalfModel::expected();
   check_single(compare<Uniform<float>>(backends::Simd<backends::EigenGemm>{}, half.folder.path(), expected));

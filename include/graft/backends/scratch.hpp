@@ -24,9 +24,8 @@ template <Purpose purpose, class T>
 }
 
 /// x' in this thread's memory.
-template <Purpose purpose>
-[[nodiscard]] View<const float> turned(View<const float> x) {
-  const View<float> y(scratch<purpose, float>(x.size()), x.cols, x.rows);
+[[nodiscard]] inline View<const float> turned(View<const float> x) {
+  const View<float> y(scratch<Purpose::turned, float>(x.size()), x.cols, x.rows);
   for (Index j = 0; j < y.rows; ++j) {
     float* const row = y.row(j);
     for (Index i = 0; i < y.cols; ++i) {

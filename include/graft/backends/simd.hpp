@@ -10,10 +10,10 @@
 #include <type_traits>  // remove_const
 
 #include <graft/backends/reference.hpp>
+#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/attention.hpp>
 #include <graft/backends/simd/level.hpp>
 #include <graft/backends/simd/product.hpp>
-#include <graft/backends/scratch.hpp>
 #include <graft/backends/simd/split.hpp>
 
 namespace graft::backends {

@@ -37,7 +37,7 @@ struct OneDnn {
   /// c = alpha a b' + beta c. A b of few rows (an adapter's) is turned first.
   static void nt(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) {
     if (b.rows <= few_nt && a.rows > b.rows) {
-      nn(alpha, a, turned<Purpose::turned>(b), beta, c);
+      nn(alpha, a, turned(b), beta, c);
     } else {
       sgemm('N', 'T', a.cols, alpha, a, b, beta, c);
     }

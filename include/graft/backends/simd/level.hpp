@@ -13,7 +13,7 @@
 
 namespace graft::backends::simd {
 
-/// Columns of a row of scores that its query sees: [0, sinks) and [first, end), with sinks <= first < end.
+/// Columns of a row of scores that its query sees: [0, sinks) and [first, end), with sinks <= first <= end.
 struct Visible {
   Index sinks = 0;  ///< columns [0, sinks)
   Index first = 0;  ///< the window's first column
