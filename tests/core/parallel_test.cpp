@@ -2,7 +2,9 @@
 #include <graft/core/parallel.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -50,4 +52,52 @@ TEST_CASE("parallel_for throws again what a task threw, and works afterwards") {
 
 TEST_CASE("there is at least one lane") {
   CHECK(lane_count() >= 1);
+}
+
+TEST_CASE("with_team: many short loops in a row run every task once, on a lane that exists") {
+  std::vector<std::atomic<int>> runs(64);
+  std::atomic<int> strangers = 0;
+  with_team([&] {
+    for (int job = 0; job < 2000; ++job) {
+      parallel_for(job % 65, [&](Index task, Index lane) {
+        ++runs[static_cast<std::size_t>(task)];
+        strangers += lane < 0 || lane >= lane_count();
+      });
+    }
+  });
+  int wrong = 0;
+  for (std::size_t task = 0; task < runs.size(); ++task) {
+    int expected = 0;
+    for (int job = 0; job < 2000; ++job) {
+      expected += job % 65 > static_cast<int>(task);
+    }
+    wrong += runs[task] != expected;
+  }
+  CHECK(wrong == 0);
+  CHECK(strangers == 0);
+}
+
+TEST_CASE("with_team: only a task is in parallel, and what a task or the body throws comes out") {
+  const bool several = lane_count() > 1;
+  std::atomic<int> alone = 0;
+  with_team([&] {
+    CHECK_FALSE(in_parallel());
+    parallel_for(10, [&](Index, Index) { alone += !in_parallel(); });
+    CHECK_THROWS_WITH(parallel_for(10, [](Index, Index) { throw std::runtime_error("task"); }), "task");
+    CHECK_FALSE(in_parallel());
+    with_team([&] { parallel_for(10, [&](Index, Index) { alone += !in_parallel(); }); });
+  });
+  CHECK(alone == (several ? 0 : 20));
+  CHECK_THROWS_WITH(with_team([] { throw std::runtime_error("body"); }), "body");
+  CHECK_FALSE(in_parallel());
+}
+
+TEST_CASE("with_team: a sleeping team wakes for a late loop") {
+  std::atomic<int> runs = 0;
+  with_team([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // longer than the others look out
+    parallel_for(100, [&](Index, Index) { ++runs; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  });
+  CHECK(runs == 100);
 }

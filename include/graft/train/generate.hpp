@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include <graft/core/parallel.hpp>
 #include <graft/core/random.hpp>
 #include <graft/models/key_store.hpp>
 #include <graft/models/llama_run.hpp>
@@ -87,22 +88,24 @@ template <class Model, class AttachedType, class OnToken>
   Tensor<C> logits(1, model.config.vocab);
   std::vector<std::int32_t> generated;
   std::vector<std::int32_t> pending(prompt.begin(), prompt.end());
-  for (Index position = 0; static_cast<Index>(generated.size()) < most;) {
-    Ragged batch;
-    batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0);
-    run.forward(be, model, adapters, batch, pending, 1, {}, &store);
-    position += batch.tokens();
-    const Index last[] = {batch.tokens() - 1};
-    run.logits(be, model, last, logits.view());
-    const std::int32_t id = sample(std::span<const C>(logits.data(), static_cast<std::size_t>(logits.cols())),
-                                   options.sampling, static_cast<Index>(generated.size()));
-    generated.push_back(id);
-    const bool wanted = on_token(id);
-    if (!wanted || std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end()) {
-      break;
+  with_team([&] {
+    for (Index position = 0; static_cast<Index>(generated.size()) < most;) {
+      Ragged batch;
+      batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0);
+      run.forward(be, model, adapters, batch, pending, 1, {}, &store);
+      position += batch.tokens();
+      const Index last[] = {batch.tokens() - 1};
+      run.logits(be, model, last, logits.view());
+      const std::int32_t id = sample(std::span<const C>(logits.data(), static_cast<std::size_t>(logits.cols())),
+                                     options.sampling, static_cast<Index>(generated.size()));
+      generated.push_back(id);
+      const bool wanted = on_token(id);
+      if (!wanted || std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end()) {
+        break;
+      }
+      pending = {id};
     }
-    pending = {id};
-  }
+  });
   return generated;
 }
 

@@ -6,15 +6,6 @@
 
 namespace graft::backends {
 
-/// Whether other threads of the pool are at work beside this one.
-[[nodiscard]] inline bool in_parallel() {
-#if defined(_OPENMP)
-  return omp_in_parallel() != 0;
-#else
-  return false;
-#endif
-}
-
 /// A product split by the library depends on the number of threads, so every gemm door holds one of these: work is split
 /// by Simd, over a partition that depends on shapes only.
 class CallingThreadOnly {

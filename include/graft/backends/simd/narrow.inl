@@ -25,6 +25,8 @@ static void narrow_nt(float alpha, View<const A> a, View<const W> b, float beta,
   constexpr Index step = at_once<A, W>;
   const Index whole = a.cols / step * step;
   const Index last = b.rows - 1;
+  const Index ahead =
+      4 * b.stride;  // the next rows: four short streams at once are too many for the processor to foresee
   for (Index n = 0; n < b.rows; n += 4) {
     const W* const b0 = b.row(n);
     const W* const b1 = b.row(n + 1 < last ? n + 1 : last);
@@ -34,6 +36,9 @@ static void narrow_nt(float alpha, View<const A> a, View<const W> b, float beta,
       const A* const x = a.row(m);
       Floats s0{}, s1{}, s2{}, s3{};
       for (Index j = 0; j < whole; j += step) {
+        for (const W* const row : {b0, b1, b2, b3}) {
+          __builtin_prefetch(row + j + ahead);
+        }
         s0 = add_products(s0, x + j, b0 + j);
         s1 = add_products(s1, x + j, b1 + j);
         s2 = add_products(s2, x + j, b2 + j);
