@@ -21,14 +21,43 @@
 
 namespace graft::program {
 
-/// The adapter that a user asks for by name.
+/// An adapter that the program has.
+struct AdapterKind {
+  std::string_view name;   // that --adapter takes
+  std::string_view alias;  // another such name, or the same
+  Sites sites;             // where it may stand
+  Sites usual;             // where it stands if nobody says where
+  double rate;             // the usual learning rate
+  bool peft = false;       // it can be written as PEFT's LoRA
+
+  /// Whether it rewrites hidden rows, so that it has positions.
+  [[nodiscard]] constexpr bool edits_stream() const { return (sites & site::stream) != 0; }
+};
+
+inline constexpr Sites reft_sites = site::attention | site::feed_forward | site::residual;
+inline constexpr Sites weight_sites = site::everything & ~site::stream;
+
+/// All of them, in the order of the engine's stack. A new one is a line here and a line in engine_of.hpp.
+inline constexpr AdapterKind adapter_kinds[] = {
+    {"lora", "lora", site::linear, site::linear, 2e-4, true},
+    {"rslora", "rslora", site::linear, site::linear, 2e-4, true},
+    {"pmss", "pmss", site::linear, site::linear, 1e-4, true},
+    {"loreft", "loreft", reft_sites, site::residual, 2e-4},
+    {"noreft", "noreft", reft_sites, site::residual, 2e-4},
+    {"direft", "nodireft", reft_sites, site::residual, 2e-4},
+    {"direft-orthonormal", "direft-orthonormal", reft_sites, site::residual, 2e-4},
+    {"consreft", "consreft", reft_sites, site::residual, 2e-4},
+    {"lobireft", "lobireft", reft_sites, site::residual, 2e-4},
+    {"full", "full", weight_sites, weight_sites, 2e-5}};
+
+/// An adapter that a user asks for, and where.
 struct AdapterRequest {
-  std::string name;                        // "lora"; empty: none
+  const AdapterKind* kind = nullptr;       // one of adapter_kinds
   std::map<std::string, double> settings;  // by the names of for_each_setting, those that were given
   Placement placement;
 };
 
-/// One kind of place that the adapter stands at, for the table at start-up.
+/// One kind of place that an adapter stands at, for the table at start-up.
 struct PlacementRow {
   std::string site;   // "self_attn.q_proj", or "residual"
   std::string shape;  // "576 x 576"
@@ -36,8 +65,9 @@ struct PlacementRow {
   Index trainable = 0;
 };
 
+/// One adapter as it is attached.
 struct AdapterSummary {
-  std::string adapter;                     // by the name that --adapter takes; several are joined by +
+  const AdapterKind* kind = nullptr;
   std::map<std::string, double> settings;  // every one, by the names of for_each_setting
   std::vector<PlacementRow> rows;
   Index trainable = 0;
@@ -81,13 +111,14 @@ class Engine {
   [[nodiscard]] virtual std::string precision() const = 0;
   [[nodiscard]] virtual std::string backend() const = 0;
 
-  /// Makes the adapter's modules; called at most once, as is load_adapter.
-  virtual void attach(const AdapterRequest& request, std::uint64_t seed) = 0;
+  /// Makes the modules of adapters of different kinds; called at most once, as is load_adapter.
+  virtual void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) = 0;
   /// Attaches what an opened folder holds.
   virtual void load_adapter(const models::AdapterFile& file) = 0;
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
-  [[nodiscard]] virtual AdapterSummary summary() = 0;
+  /// What is attached, in the order of adapter_kinds.
+  [[nodiscard]] virtual std::vector<AdapterSummary> summary() = 0;
   /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.
   virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
                                     const std::string& dtype) = 0;
@@ -109,10 +140,5 @@ class Engine {
 /// Reads the weights of the checkpoint.
 [[nodiscard]] std::unique_ptr<Engine> make_fp32_engine(const models::Checkpoint& checkpoint);
 [[nodiscard]] std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint);
-
-/// The names that AdapterRequest takes.
-inline constexpr std::string_view adapter_names[] = {"lora",     "rslora",   "pmss",     "loreft",
-                                                     "noreft",   "direft",   "nodireft", "direft-orthonormal",
-                                                     "consreft", "lobireft", "full"};
 
 }  // namespace graft::program

@@ -21,9 +21,7 @@
 
 namespace graft::program {
 
-inline constexpr Sites reft_sites = site::attention | site::feed_forward | site::residual;
-
-/// Every adapter that the program has. A new one is a line here, a line in detail::request_names and a name in engine.hpp.
+/// Every adapter that the program has, as adapter_kinds lists them (engine.hpp).
 using FrozenStack =
     Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::RsLora<>>, At<site::linear, adapters::Pmss<>>,
           At<reft_sites, adapters::LoReft<>>, At<reft_sites, adapters::NoReft<>>, At<reft_sites, adapters::DiReft<>>,
@@ -34,22 +32,23 @@ template <class StackType>
 struct WithFull;
 template <class... Ats>
 struct WithFull<Stack<Ats...>> {
-  using type = Stack<Ats..., At<site::everything & ~site::stream, adapters::Full>>;
+  using type = Stack<Ats..., At<weight_sites, adapters::Full>>;
 };
 
 namespace detail {
 
-/// The names of the parts of the stack, in its order.
-inline constexpr std::string_view request_names[][2] = {{"lora", "lora"},
-                                                        {"rslora", "rslora"},
-                                                        {"pmss", "pmss"},
-                                                        {"loreft", "loreft"},
-                                                        {"noreft", "noreft"},
-                                                        {"direft", "nodireft"},
-                                                        {"direft-orthonormal", "direft-orthonormal"},
-                                                        {"consreft", "consreft"},
-                                                        {"lobireft", "lobireft"},
-                                                        {"full", "full"}};
+/// Whether parts and kinds agree one by one.
+template <class... Ats>
+consteval bool agrees_with_kinds(const Stack<Ats...>*) {
+  if (sizeof...(Ats) > std::size(adapter_kinds)) {
+    return false;
+  }
+  std::size_t i = 0;
+  return ((adapter_kinds[i++].sites == Ats::sites) && ...);
+}
+static_assert(agrees_with_kinds(static_cast<const WithFull<FrozenStack>::type*>(nullptr)) &&
+                  std::tuple_size_v<decltype(WithFull<FrozenStack>::type::parts)> == std::size(adapter_kinds),
+              "adapter_kinds (engine.hpp) lists the parts of the engine's stack in its order");
 
 /// Sets the recipe's settings; one that it does not have is train.434.
 template <class Recipe>
@@ -70,8 +69,8 @@ void apply_settings(const AdapterRequest& request, Recipe& recipe) {
     bool found = false;
     recipe.for_each_setting([&](const char* own, auto&) { found = found || name == own; });
     if (!found) {
-      fail("train.434", "the adapter \"" + request.name + "\" has no setting --" + name + ", expected " +
-                            (known.empty() ? "none" : "one of " + known));
+      fail("train.434", "the adapter \"" + std::string(request.kind->name) + "\" has no setting --" + name +
+                            ", expected " + (known.empty() ? "none" : "one of " + known));
     }
   }
 }
@@ -93,21 +92,21 @@ class EngineOf : public Engine {
   std::string precision() const override { return trains_weights ? "fp32" : "bf16"; }
   std::string backend() const override { return door_; }
 
-  void attach(const AdapterRequest& request, std::uint64_t seed) override {
+  void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) override {
     StackType stack;
-    bool found = false;
-    for_each_part(stack, [&](std::size_t i, auto& at) {
-      const auto& names = detail::request_names[i];
-      if (request.name != names[0] && request.name != names[1]) {
-        at.placement.sites = site::none;
-        return;
+    std::size_t found = 0;
+    for_each_part(stack, [&](const AdapterKind& kind, auto& at) {
+      at.placement.sites = site::none;
+      for (const AdapterRequest& request : requests) {
+        if (request.kind == &kind) {
+          ++found;
+          detail::apply_settings(request, at.adapter);
+          at.placement = request.placement;
+        }
       }
-      found = true;
-      detail::apply_settings(request, at.adapter);
-      at.placement = request.placement;
     });
-    if (!found) {
-      fail("train.435", "the adapter \"" + request.name + "\" trains the weights themselves, which needs --dtype fp32");
+    if (found != requests.size()) {
+      fail("train.435", "the adapter \"full\" trains the weights themselves, which needs --dtype fp32");
     }
     attached_.emplace(graft::attach(be_, model_, stack, seed));
   }
@@ -116,8 +115,10 @@ class EngineOf : public Engine {
     attached_.emplace(models::load_adapter<StackType>(be_, model_, base_, file));
   }
   void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) override {
-    const bool is_lora =
-        !std::get<0>(attached_->parts).modules.empty() || !std::get<1>(attached_->parts).modules.empty();
+    const std::vector<AdapterSummary> parts = summary();
+    const bool is_lora = std::all_of(parts.begin(), parts.end(), [](const AdapterSummary& part) {
+      return part.kind->name == "lora" || part.kind->name == "rslora";
+    });
     if (format == FolderFormat::peft || (format == FolderFormat::by_adapter && is_lora)) {
       models::write_peft_lora(folder, *attached_, model_, base);
     } else {
@@ -131,44 +132,46 @@ class EngineOf : public Engine {
                            : models::write_merged<float>(folder, checkpoint, be_, *attached_);
   }
 
-  AdapterSummary summary() override {
-    AdapterSummary summary;
+  std::vector<AdapterSummary> summary() override {
+    std::vector<AdapterSummary> all;
     if (!attached_) {
-      return summary;
+      return all;
     }
-    for_each_part(*attached_, [&](std::size_t i, auto& part) {
-      if (!part.modules.empty()) {
-        summary.adapter += (summary.adapter.empty() ? "" : "+") + std::string(detail::request_names[i][0]);
-        part.adapter.for_each_setting(
-            [&](const char* name, auto& value) { summary.settings[name] = static_cast<double>(value); });
+    for_each_part(*attached_, [&](const AdapterKind& kind, auto& part) {
+      if (part.modules.empty()) {
+        return;
+      }
+      AdapterSummary& summary = all.emplace_back();
+      summary.kind = &kind;
+      summary.layers = part.placement.layers;
+      summary.positions = part.placement.positions;
+      summary.tied = part.placement.tied;
+      part.adapter.for_each_setting(
+          [&](const char* name, auto& value) { summary.settings[name] = static_cast<double>(value); });
+      for (auto& grafted : part.modules) {
+        const Place& place = grafted.place;
+        const std::string where(place.where == site::residual ? "residual" : site_name(place.where));
+        const std::string shape = std::to_string(place.outputs) + " x " + std::to_string(place.inputs);
+        Index count = 0;
+        grafted.module.for_each_parameter([&](const char*, Parameter<C>& p) { count += p.size(); });
+        auto row = std::find_if(summary.rows.begin(), summary.rows.end(),
+                                [&](const PlacementRow& r) { return r.site == where && r.shape == shape; });
+        if (row == summary.rows.end()) {
+          row = summary.rows.insert(row, {where, shape, 0, 0});
+        }
+        ++row->modules;
+        row->trainable += count;
+        summary.trainable += count;
       }
     });
-    attached_->for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
-      summary.layers = placement.layers;
-      summary.positions = placement.positions;
-      summary.tied = placement.tied;
-      const Place& place = grafted.place;
-      const std::string where(place.where == site::residual ? "residual" : site_name(place.where));
-      const std::string shape = std::to_string(place.outputs) + " x " + std::to_string(place.inputs);
-      Index count = 0;
-      grafted.module.for_each_parameter([&](const char*, Parameter<C>& p) { count += p.size(); });
-      auto row = std::find_if(summary.rows.begin(), summary.rows.end(),
-                              [&](const PlacementRow& r) { return r.site == where && r.shape == shape; });
-      if (row == summary.rows.end()) {
-        row = summary.rows.insert(row, {where, shape, 0, 0});
-      }
-      ++row->modules;
-      row->trainable += count;
-      summary.trainable += count;
-    });
-    return summary;
+    return all;
   }
 
   std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) override {
     Run run;
     run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
                 {.keep = true, .recompute = request.settings.recompute});
-    const auto adapter = static_cast<std::size_t>(summary().trainable) * sizeof(C);
+    const auto adapter = static_cast<std::size_t>(attached_ ? parameter_count(*attached_) : 0) * sizeof(C);
     const bool sgd = request.optimizer == "sgd";
     std::vector<MemoryPart> parts = {
         {"weights of the model",
@@ -206,11 +209,11 @@ class EngineOf : public Engine {
  private:
   using Run = models::LlamaRun<Model, AttachedType>;
 
-  /// Calls visit(i, part i) of the stack, or of what it became when it was attached.
+  /// Calls visit(kind, part) for the parts of the stack, or for what they became when it was attached.
   template <class Parts, class Visitor>
   static void for_each_part(Parts& all, Visitor&& visit) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (visit(I, std::get<I>(all.parts)), ...);
+      (visit(adapter_kinds[I], std::get<I>(all.parts)), ...);
     }(std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
   }
   [[nodiscard]] std::span<AttachedType* const> bank() {

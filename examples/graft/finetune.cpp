@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune: checks everything, says what will happen, trains, saves.
-#include <algorithm>  // max, min, sort
+#include <algorithm>  // all_of, any_of, count_if, find, max, min, sort
 #include <chrono>
 #include <cmath>  // ceil, isfinite
 #include <cstdio>
+#include <limits>
 #include <utility>  // move
 
 #include <graft/train/epoch.hpp>
 #include <graft/version.hpp>
 
+#include "adapter_words.hpp"
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "loss_svg.hpp"
 #include "machine.hpp"
-#include "placement_words.hpp"
 #include "progress.hpp"
 #include "run_folder.hpp"
 #include "session.hpp"
@@ -37,7 +38,6 @@ void check_numbers(const FinetuneSettings& s) {
   at_least(static_cast<double>(s.grad_accum), 1, "--grad-accum");
   at_least(static_cast<double>(s.data.max_seq_len), 0, "--max-seq-len");
   at_least(static_cast<double>(s.steps), 0, "--steps");
-  at_least(static_cast<double>(s.rank.value_or(1)), 1, "--rank");
   at_least(s.lr.value_or(0), 0, "--lr");
   at_least(s.warmup, 0, "--warmup");
   at_least(s.lr_min, 0, "--lr-min");
@@ -68,43 +68,57 @@ RateShape shape_named(const std::string& name) {
   fail("train.431", "--schedule is \"" + name + "\", expected constant, linear or cosine", "--schedule");
 }
 
-FolderFormat format_named(const FinetuneSettings& s) {
-  if (s.format == "peft" && s.init_adapter.empty() && !s.adapter.ends_with("lora") && s.adapter != "pmss") {
-    fail("train.434", "the adapter \"" + s.adapter + "\" cannot be written as a PEFT LoRA", "--format");
+FolderFormat format_named(const std::string& format) {
+  if (format != "auto" && format != "peft" && format != "graft") {
+    fail("train.431", "--format is \"" + format + "\", expected auto, peft or graft", "--format");
   }
-  if (s.format != "auto" && s.format != "peft" && s.format != "graft") {
-    fail("train.431", "--format is \"" + s.format + "\", expected auto, peft or graft", "--format");
-  }
-  return s.format == "auto" ? FolderFormat::by_adapter : s.format == "peft" ? FolderFormat::peft : FolderFormat::graft;
+  return format == "auto" ? FolderFormat::by_adapter : format == "peft" ? FolderFormat::peft : FolderFormat::graft;
 }
 
-/// The name that the engine gives an adapter.
-std::string canonical(const std::string& adapter) {
-  return adapter == "nodireft" ? "direft" : adapter;
-}
-
-/// An adapter that a run goes on with brings its kind, places and settings.
-void check_init_adapter(const FinetuneSettings& s) {
-  const auto refuse_if = [&](bool given, const char* flag) {
-    if (given) {
-      fail("train.434", std::string(flag) + " has no meaning beside --init-adapter, which brings its own", flag);
+/// What the words ask for, each kind at most once.
+std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const FinetuneSettings& s,
+                                        const models::LlamaConfig& config) {
+  std::vector<AdapterRequest> requests;
+  for (const AdapterWords& words : adapters) {
+    const AdapterRequest& added = requests.emplace_back(request_of(words, config));
+    const auto same = [&](const AdapterRequest& request) { return request.kind == added.kind; };
+    if (std::count_if(requests.begin(), requests.end(), same) > 1) {
+      fail("train.434",
+           "the adapter \"" + words.name +
+               "\" is asked for twice, expected each once; a target and layers may name several places",
+           "--adapter");
     }
-  };
-  refuse_if(s.rank.has_value(), "--rank");
-  refuse_if(s.alpha.has_value(), "--alpha");
-  refuse_if(s.dropout.has_value(), "--dropout");
-  refuse_if(s.columns.has_value(), "--columns");
-  refuse_if(s.rows.has_value(), "--rows");
-  refuse_if(s.clamp, "--clamp-rank");
-  refuse_if(!s.target.empty(), "--target");
-  refuse_if(s.layers != "all", "--layers");
-  refuse_if(s.last_layers != 0, "--num-layers");
-  refuse_if(!s.positions.empty(), "--positions");
-  refuse_if(s.share_weights, "--share-weights");
+    if (s.format == "peft" && !added.kind->peft) {
+      fail("train.434", "the adapter \"" + words.name + "\" cannot be written as a PEFT LoRA", "--format");
+    }
+  }
+  return requests;
 }
 
-double default_rate(const std::string& adapter) {
-  return adapter == "full" ? 2e-5 : adapter == "pmss" ? 1e-4 : 2e-4;
+bool trains_weights(const std::vector<AdapterWords>& adapters) {
+  return std::any_of(adapters.begin(), adapters.end(), [](const AdapterWords& words) { return words.name == "full"; });
+}
+
+/// The kinds of an adapter that a run goes on with may be named.
+void check_kinds(const FinetuneSettings& s, const std::vector<AdapterSummary>& loaded) {
+  for (const std::string& name : s.adapters) {
+    const bool held = std::any_of(loaded.begin(), loaded.end(), [&](const AdapterSummary& adapter) {
+      return name == adapter.kind->name || name == adapter.kind->alias;
+    });
+    if (!held) {
+      fail("train.434", "--adapter is \"" + name + "\", but the folder holds \"" + names_of(loaded) + "\"",
+           s.init_adapter);
+    }
+  }
+}
+
+/// One optimizer moves all of them: at the most careful of their usual rates.
+double default_rate(const std::vector<AdapterSummary>& adapters) {
+  double rate = std::numeric_limits<double>::infinity();
+  for (const AdapterSummary& adapter : adapters) {
+    rate = std::min(rate, adapter.kind->rate);
+  }
+  return rate;
 }
 
 Index window_of(const DataSettings& data, const models::LlamaConfig& config, Index fallback) {
@@ -219,8 +233,8 @@ class Run {
   explicit Run(const FinetuneSettings& settings)
       : s_(settings),
         folder_(s_.out, s_.overwrite),
-        session_(s_.model, s_.init_adapter, s_.adapter == "full"),
-        request_(s_.init_adapter.empty() ? request_of(s_, session_.config()) : AdapterRequest{}),
+        words_(s_.init_adapter.empty() ? adapters_of(s_) : std::vector<AdapterWords>()),
+        session_(s_.model, s_.init_adapter, trains_weights(words_)),
         window_(window_of(s_.data, session_.config(), 1024)),
         data_(session_.load(s_.data, s_.data.data, window_)) {
     if (!s_.valid.empty()) {
@@ -232,26 +246,26 @@ class Run {
       retain_ = TestSet(session_, s_.data, s_.retain, window_, {});
     }
     if (s_.init_adapter.empty()) {
-      engine().attach(request_, s_.seed);
+      engine().attach(requests_of(words_, s_, session_.config()), s_.seed);
     }
-    summary_ = engine().summary();
-    if (!s_.init_adapter.empty() && !s_.adapter.empty() && canonical(s_.adapter) != summary_.adapter) {
-      fail("train.434", "--adapter is \"" + s_.adapter + "\", but the folder holds \"" + summary_.adapter + "\"",
-           s_.init_adapter);
+    adapters_ = engine().summary();
+    if (!s_.init_adapter.empty()) {
+      check_kinds(s_, adapters_);
     }
     batches_.emplace(data_.examples, s_);
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);
-    training_.settings = {s_.lr.value_or(default_rate(summary_.adapter)), s_.clip, batches_->total(), s_.seed,
-                          s_.recompute};
+    training_.settings = {s_.lr.value_or(default_rate(adapters_)), s_.clip, batches_->total(), s_.seed, s_.recompute};
     training_.warmup =
         static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(batches_->total())) : s_.warmup);
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
-    if (!summary_.positions.all) {
-      require_prompts(data_.examples, summary_.positions, s_.data.data);
-      require_prompts(valid_.examples(), summary_.positions, s_.valid.empty() ? s_.data.data : s_.valid);
-      require_prompts(retain_.examples(), summary_.positions, s_.retain);
+    for (const AdapterSummary& adapter : adapters_) {
+      if (!adapter.positions.all) {
+        require_prompts(data_.examples, adapter.positions, s_.data.data);
+        require_prompts(valid_.examples(), adapter.positions, s_.valid.empty() ? s_.data.data : s_.valid);
+        require_prompts(retain_.examples(), adapter.positions, s_.retain);
+      }
     }
     memory_ = engine().forecast(batches_->largest(), training_);
   }
@@ -279,11 +293,7 @@ class Run {
   void announce() {
     const models::LlamaConfig& c = session_.config();
     const Index all = models::parameter_count(c);
-    const Index trainable = summary_.trainable;
-    std::vector<std::vector<std::string>> table = {{"site", "shape", "modules", "trainable"}};
-    for (const PlacementRow& row : summary_.rows) {
-      table.push_back({row.site, row.shape, std::to_string(row.modules), with_commas(row.trainable)});
-    }
+    const Index trainable = this->trainable();
     std::vector<std::vector<std::string>> memory;
     std::size_t total = 0;
     for (const MemoryPart& part : memory_) {
@@ -293,17 +303,19 @@ class Run {
       }
     }
     memory.push_back({"together", bytes_text(total)});
-    const Index with_adapter = summary_.adapter == "full" ? all : all + trainable;
-    const std::string positions = summary_.positions.all ? ""
-                                                         : ", positions " + words_of(summary_.positions) +
-                                                               (summary_.tied ? ", tied" : ", untied");
+    const bool in_place = std::all_of(adapters_.begin(), adapters_.end(), [](const AdapterSummary& adapter) {
+      return adapter.kind->sites == weight_sites;
+    });
+    const Index with_adapter = in_place ? all : all + trainable;
+    std::string adapters;
+    for (const AdapterSummary& adapter : adapters_) {
+      adapters += adapter_text(adapter);
+    }
     const std::string text =
         "model     " + s_.model.model + " (" + session_.checkpoint().kind + ", " + c.model_type +
         "): " + with_commas(all) + " parameters, " + std::to_string(c.layers) + " layers, width " +
-        std::to_string(c.dim) + "; " + engine().precision() + " by " + engine().backend() + "\n" + "adapter   " +
-        adapter_name() + (s_.init_adapter.empty() ? "" : " from " + s_.init_adapter) + " on layers " +
-        words_of(summary_.layers) + positions + "\n" + columns_text(table, 10) + "trainable " + with_commas(trainable) +
-        " of " + with_commas(with_adapter) + " (" +
+        std::to_string(c.dim) + "; " + engine().precision() + " by " + engine().backend() + "\n" + adapters +
+        "trainable " + with_commas(trainable) + " of " + with_commas(with_adapter) + " (" +
         fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(with_adapter), 4) + " %)\n" + "data      " +
         s_.data.data + ": " + counts_text(data_) + "\n" + test_text("valid     ", valid_) +
         test_text("retain    ", retain_) + "training  " + masking_text() + "\n" + "steps     " +
@@ -313,6 +325,25 @@ class Run {
     std::fputs(text.c_str(), stderr);
   }
 
+  [[nodiscard]] std::string adapter_text(const AdapterSummary& adapter) const {
+    std::vector<std::vector<std::string>> table = {{"site", "shape", "modules", "trainable"}};
+    for (const PlacementRow& row : adapter.rows) {
+      table.push_back({row.site, row.shape, std::to_string(row.modules), with_commas(row.trainable)});
+    }
+    const std::string positions =
+        adapter.positions.all ? ""
+                              : ", positions " + words_of(adapter.positions) + (adapter.tied ? ", tied" : ", untied");
+    return "adapter   " + std::string(adapter.kind->name) +
+           (s_.init_adapter.empty() ? "" : " from " + s_.init_adapter) + " on layers " + words_of(adapter.layers) +
+           positions + "\n" + columns_text(table, 10);
+  }
+  [[nodiscard]] Index trainable() const {
+    Index count = 0;
+    for (const AdapterSummary& adapter : adapters_) {
+      count += adapter.trainable;
+    }
+    return count;
+  }
   [[nodiscard]] static std::string test_text(const char* name, const TestSet& set) {
     return set.text().empty() ? "" : name + set.text() + "\n";
   }
@@ -358,7 +389,7 @@ class Run {
       if (s_.save_every > 0 && report.step % s_.save_every == 0 && !last) {
         std::string number = std::to_string(report.step);
         number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
-        engine().save_adapter(folder_.path("step-" + number), s_.model.model, format_named(s_));
+        engine().save_adapter(folder_.path("step-" + number), s_.model.model, format_named(s_.format));
       }
     }
     if (interrupted()) {
@@ -387,7 +418,7 @@ class Run {
 
   int finish() {
     const double train_seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-    engine().save_adapter(folder_.path(), s_.model.model, format_named(s_));
+    engine().save_adapter(folder_.path(), s_.model.model, format_named(s_.format));
     folder_.write("loss.svg",
                   loss_svg({{adapter_name(), losses_, valid_losses_}}, adapter_name() + ": " + s_.data.data));
     const io::Json run = run_json(train_seconds);
@@ -428,7 +459,7 @@ class Run {
           {"kind", session_.checkpoint().kind},
           {"model_type", c.model_type},
           {"parameters", models::parameter_count(c)},
-          {"trainable", summary_.trainable},
+          {"trainable", trainable()},
           {"layers", c.layers},
           {"dim", c.dim},
           {"vocab", c.vocab},
@@ -447,6 +478,10 @@ class Run {
 
   /// Every setting as it was used, under the names of the flags.
   [[nodiscard]] io::Json settings_json() {
+    io::Json adapters = io::Json::array();
+    for (const AdapterSummary& adapter : adapters_) {
+      adapters.push_back(json_of(adapter));
+    }
     io::Json json = {{"model", s_.model.model},
                      {"tokenizer", s_.model.tokenizer},
                      {"chat_template", s_.model.chat_template},
@@ -461,10 +496,7 @@ class Run {
                      {"train_on", s_.data.train_on},
                      {"eos", !s_.data.no_eos},
                      {"adapter", adapter_name()},
-                     {"layers", words_of(summary_.layers)},
-                     {"target", s_.target.empty() ? sites_text() : s_.target},
-                     {"positions", words_of(summary_.positions)},
-                     {"share_weights", !summary_.positions.all && summary_.tied},
+                     {"adapters", adapters},
                      {"init_adapter", s_.init_adapter},
                      {"lr", training_.settings.rate},
                      {"schedule", s_.schedule},
@@ -485,35 +517,21 @@ class Run {
                      {"report_every", s_.report_every},
                      {"format", s_.format},
                      {"out", s_.out}};
-    for (const auto& [name, value] : summary_.settings) {
-      json[name] = value;
-    }
     return json;
   }
 
-  [[nodiscard]] const std::string& adapter_name() const { return s_.adapter.empty() ? summary_.adapter : s_.adapter; }
-  /// Where modules stand, as --target takes it.
-  [[nodiscard]] std::string sites_text() const {
-    if (summary_.adapter == "full") {
-      return "all";
-    }
-    std::string text;
-    for (const PlacementRow& row : summary_.rows) {
-      text += (text.empty() ? "" : ",") + row.site;
-    }
-    return text;
-  }
+  [[nodiscard]] std::string adapter_name() const { return names_of(adapters_); }
 
   const FinetuneSettings& s_;
   RunFolder folder_;
+  std::vector<AdapterWords> words_;  // none where an adapter goes on
   Session session_;
-  AdapterRequest request_;
   Index window_;
   train::Dataset data_;
   TestSet valid_, retain_;
   std::optional<Batches> batches_;
   TrainingRequest training_;
-  AdapterSummary summary_;
+  std::vector<AdapterSummary> adapters_;
   std::vector<MemoryPart> memory_;
   std::vector<LossPoint> losses_, valid_losses_;
   Score valid_score_;
@@ -526,16 +544,13 @@ class Run {
 }  // namespace
 
 int finetune(const FinetuneSettings& settings) {
-  FinetuneSettings s = settings;
-  if (!s.init_adapter.empty()) {
-    check_init_adapter(s);
-  } else if (s.adapter.empty()) {
-    s.adapter = "lora";
+  if (!settings.init_adapter.empty()) {
+    refuse_plain_flags(settings.adapter, "has no meaning beside --init-adapter, which brings its own");
   }
-  check_numbers(s);
-  (void)shape_named(s.schedule);
-  (void)format_named(s);
-  return Run(s).run();
+  check_numbers(settings);
+  (void)shape_named(settings.schedule);
+  (void)format_named(settings.format);
+  return Run(settings).run();
 }
 
 }  // namespace graft::program

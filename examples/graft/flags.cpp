@@ -60,27 +60,36 @@ void add_data_flags(CLI::App& app, DataSettings& data) {
 }
 
 void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
+  AdapterWords& one = s.adapter;
+  const auto add_setting = [&]<class T>(const char* flags, const char* name, const char* what, T) {
+    return app.add_option_function<T>(
+        flags, [&one, name](const T& value) { one.settings[name] = static_cast<double>(value); }, what);
+  };
   app.add_option(
-         "-a,--adapter,--tuner-type,--fine-tune-type", s.adapter,
-         "lora (default), rslora, pmss, loreft, noreft, direft (also nodireft), direft-orthonormal, consreft, lobireft "
-         "or full")
-      ->type_name("NAME");
-  app.add_option("-r,--rank,--lora-rank,--lora_r,--reft-rank", s.rank, "rank (LoRA 8, PMSS 64, ReFT 4)")
+         "-a,--adapter,--tuner-type,--fine-tune-type", s.adapters,
+         "lora (default), rslora, pmss, loreft, noreft, direft (also nodireft), direft-orthonormal, consreft, "
+         "lobireft or full. Several stand together, each with its own settings: --adapter "
+         "lora:rank=8,target=q_proj+v_proj --adapter \"loreft:rank=4,layers=3;9\"; or a JSON file that lists them")
+      ->type_name("NAME")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_setting("-r,--rank,--lora-rank,--lora_r,--reft-rank", "rank", "rank (LoRA 8, PMSS 64, ReFT 4)", Index{})
       ->type_name("N");
-  app.add_option("--alpha,--lora-alpha,--lora_alpha", s.alpha, "LoRA 16: scale alpha/rank; PMSS twice the rank")
+  add_setting("--alpha,--lora-alpha,--lora_alpha", "alpha", "LoRA 16: scale alpha/rank; PMSS twice the rank", double{})
       ->type_name("X");
-  app.add_option("--dropout,--lora-dropout,--lora_dropout", s.dropout, "dropout of the adapter (0)")->type_name("P");
-  app.add_option("--columns", s.columns, "PMSS: columns c of the skeleton (default: the rank)")->type_name("N");
-  app.add_option("--rows", s.rows, "PMSS: rows r of the skeleton (default: the rank)")->type_name("N");
-  app.add_flag("--clamp-rank", s.clamp, "PMSS: lower the rank where a matrix is smaller");
-  app.add_option("--target,--target-modules,--lora-modules", s.target,
+  add_setting("--dropout,--lora-dropout,--lora_dropout", "dropout", "dropout of the adapter (0)", double{})
+      ->type_name("P");
+  add_setting("--columns", "columns", "PMSS: columns c of the skeleton (default: the rank)", Index{})->type_name("N");
+  add_setting("--rows", "rows", "PMSS: rows r of the skeleton (default: the rank)", Index{})->type_name("N");
+  app.add_flag_callback(
+      "--clamp-rank", [&one] { one.settings["clamp"] = 1; }, "PMSS: lower the rank where a matrix is smaller");
+  app.add_option("--target,--target-modules,--lora-modules", one.target,
                  "q_proj,v_proj,... or all-linear; ReFT: residual, attention, mlp")
       ->type_name("NAMES");
-  app.add_option("-l,--layers,--reft-layers", s.layers, "all, 8;19 or 4-11")->type_name("LIST")->capture_default_str();
-  app.add_option("--num-layers", s.last_layers, "the last N layers")->type_name("N");
-  app.add_option("-p,--positions,--position", s.positions, "ReFT: f7+l7 (first and last of the prompt) or all")
+  app.add_option("-l,--layers,--reft-layers", one.layers, "all (default), 8;19 or 4-11")->type_name("LIST");
+  app.add_option("--num-layers", one.last_layers, "the last N layers")->type_name("N");
+  app.add_option("-p,--positions,--position", one.positions, "ReFT: f7+l7 (first and last of the prompt) or all")
       ->type_name("P");
-  app.add_flag("--share-weights,--tied", s.share_weights, "ReFT: one edit for first and last positions");
+  app.add_flag("--share-weights,--tied", one.share_weights, "ReFT: one edit for first and last positions");
   app.add_option("--init-adapter,--resume-adapter-file", s.init_adapter,
                  "go on with this adapter: its kind, places, settings and numbers")
       ->type_name("DIR");

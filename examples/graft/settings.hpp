@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,17 @@ struct DataSettings {
   Index batch_size = 8;
 };
 
+/// What was said of one adapter; what was not said is empty.
+struct AdapterWords {
+  std::string name;
+  std::map<std::string, double> settings;  // rank, alpha, ... as its recipe calls them
+  std::string target;
+  std::string layers;
+  Index last_layers = 0;  // 0: layers decides
+  std::string positions;
+  bool share_weights = false;
+};
+
 struct FinetuneSettings {
   ModelSettings model;
   DataSettings data;
@@ -35,18 +47,8 @@ struct FinetuneSettings {
   std::string retain;                // text that the model should still know afterwards
   double val_split = 0;              // below 1 a share of the records, from 1 on a number of them
 
-  std::string adapter;  // empty: lora, or what init_adapter holds
-  std::optional<Index> rank;
-  std::optional<double> alpha;
-  std::optional<double> dropout;
-  std::optional<Index> columns;  // PMSS
-  std::optional<Index> rows;
-  bool clamp = false;
-  std::string target;
-  std::string layers = "all";
-  Index last_layers = 0;  // 0: --layers decides
-  std::string positions;
-  bool share_weights = false;
+  std::vector<std::string> adapters;  // as typed: NAME, NAME:key=value,... or FILE.json; empty: lora
+  AdapterWords adapter;               // what the plain flags say of the only one
   std::string init_adapter;
 
   std::optional<double> lr;

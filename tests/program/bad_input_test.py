@@ -84,6 +84,28 @@ def test_adapters_and_places():
             refused(home, finetune(home, "--init-adapter", home, *words), "train.434", words[0], "--init-adapter")
 
 
+def test_stacks():
+    """several adapters: settings that are no settings, a kind that comes twice, plain flags that could mean either"""
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home, "--adapter", "lora:rank"), "train.431", "rank", "key=value")
+        refused(home, finetune(home, "--adapter", "lora:rank=four"), "train.431", "four")
+        refused(home, finetune(home, "--adapter", "lora:rank=0"), "train.431", "--rank")
+        refused(home, finetune(home, "--adapter", "lora:rnk=4"), "train.434", "rnk", "rank, alpha, dropout")
+        refused(home, finetune(home, "--adapter", "loreft:tied=maybe"), "train.431", "maybe")
+        refused(home, finetune(home, "--adapter", "lora:layers=0", "--adapter", "lora:layers=1"), "train.434", "twice")
+        refused(home, finetune(home, "--adapter", "lora", "--adapter", "pmss", "--rank", 2), "train.434", "--rank", "lora:rank")
+        refused(home, finetune(home, "--adapter", "lora", "--adapter", "pmss", "--format", "peft", "--adapter", "loreft"),
+                "train.434", "loreft")
+        stack = home / "stack.json"
+        refused(home, finetune(home, "--adapter", stack), "io.201", str(stack))
+        for text, error, *words in [('[{"rank": 2}]', "io.212", "name"), ('[{"name": "lora", "rank": {}}]', "io.212", "rank"),
+                                    ('[{"name": "lorra"}]', "train.433", "lorra"), ("[", "io.210", "stack.json"),
+                                    ('[{"name": "lora", "target": ["q_prj"]}]', "train.433", "q_proj")]:
+            stack.write_text(text)
+            refused(home, finetune(home, "--adapter", stack), error, *words)
+
+
 def test_data():
     """data that is absent, empty, broken, of unknown keys or of no use is refused with its line"""
     with folder() as name:
