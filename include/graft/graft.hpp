@@ -45,6 +45,7 @@
 #include <graft/core/reach.hpp>
 #include <graft/core/scalar.hpp>
 #include <graft/core/site.hpp>
+#include <graft/core/team.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
