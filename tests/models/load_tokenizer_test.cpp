@@ -53,6 +53,18 @@ TEST_CASE("a tokenizer.json without its config has no template") {
   CHECK(tokenizer->chat_template().empty());
 }
 
+TEST_CASE("a chat_template.jinja beside tokenizer.json is the template, whatever tokenizer_config.json says") {
+  const test::TempFolder folder;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    (void)folder.write(name, test::slurp(test::golden("tokenizer/bytelevel-smollm/") + name));
+    (void)folder.write("chat_template.jinja", "{{ messages }}");
+    const auto tokenizer = models::load_tokenizer(checkpoint_at(folder.path(), 0));
+    REQUIRE(tokenizer.has_value());
+    CHECK(tokenizer->chat_template() == "{{ messages }}");
+    CHECK(tokenizer->eos().has_value() == (std::string(name) == "tokenizer_config.json"));
+  }
+}
+
 TEST_CASE("the arrays that a model file carries are its tokenizer") {
   models::Checkpoint checkpoint = checkpoint_at("model.gguf", 260);
   io::TokenizerData data;

@@ -19,7 +19,8 @@
 
 namespace graft::models {
 
-/// A tokenizer from a file: tokenizer.json (with the tokenizer_config.json beside it), a folder that holds one, a .gguf
+/// A tokenizer from a file: tokenizer.json (with the tokenizer_config.json beside it, and the chat_template.jinja in which
+/// transformers keeps the chat template since 4.50), a folder that holds one, a .gguf
 /// file, or llama2.c's .bin of `vocab` tokens; anything else is model.530.
 [[nodiscard]] inline text::Tokenizer read_tokenizer(const std::string& path, Index vocab,
                                                     text::PatternCompiler compile = &text::compile_builtin) {
@@ -31,8 +32,10 @@ namespace graft::models {
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash);
     const std::string config_path = io::join(folder, "tokenizer_config.json");
-    const io::Json config =
-        io::exists(config_path) ? io::parse_json(io::read_text(config_path), config_path) : io::Json();
+    io::Json config = io::exists(config_path) ? io::parse_json(io::read_text(config_path), config_path) : io::Json();
+    if (const std::string chat = io::join(folder, "chat_template.jinja"); io::exists(chat)) {
+      config["chat_template"] = io::read_text(chat);
+    }
     return text::from_tokenizer_json(json, config.is_null() ? nullptr : &config, path, compile);
   }
   if (path.ends_with(".gguf")) {
