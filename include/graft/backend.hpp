@@ -50,19 +50,23 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.rope(ops::Turn::forward, in, out);
   be.gated_activation(ops::Activation::silu, in, in, out);
   be.gated_activation_vjp(ops::Activation::silu, in, in, in, out, out);
+  be.activation(ops::Activation::relu, in, out);
+  be.activation_vjp(ops::Activation::relu, in, in, out);
   be.cross_entropy(out, labels, one, out);
   be.copy(in, out);
   be.fill(one, out);
   be.add(one, in, out);
   be.scale(one, out);
   be.add_bias(in, out);
+  be.add_bias(one, in, out);
+  be.scale_cols(in, out);
   be.dropout(0.5, Random(1), Index{0}, in, out);
 };
 
 /// Rows and columns that are chosen by an index list.
 template <class B, class S, class C>
 concept has_selections = requires(const B& be, C one, View<const C> in, View<C> out, std::span<const Index> list,
-                                  const typename B::template Weight<S>& w) {
+                                  const typename B::template Weight<S>& w, std::span<const std::uint64_t> bits) {
   be.gather_rows(in, list, out);
   be.gather_rows(w, list, out);
   be.gather_cols(in, list, out);
@@ -70,6 +74,7 @@ concept has_selections = requires(const B& be, C one, View<const C> in, View<C> 
   be.scatter_rows(in, list, out);
   be.scatter_add_rows(one, in, list, out);
   be.scatter_add_cols(one, in, list, out);
+  be.keep_cols(bits, out);
 };
 
 /// Attention over ragged sequences, and its gradient.
@@ -84,6 +89,7 @@ concept has_attention = requires(const B& be, View<const C> in, View<C> out, con
 template <class B, class C>
 concept has_parameter_operations = requires(const B& be, C one, View<const C> in, View<C> out) {
   be.add_column_sums(one, in, out);
+  be.add_column_products(one, in, in, out);
   be.squared_norm(in);
   be.orthonormalize(out, out);
 };

@@ -26,6 +26,8 @@ TEST_CASE("fill, add, scale and add_bias do what their names say, on strided vie
   CHECK(test::identical(y.view(), rows_of<double>({{1, 24, 46}, {4, 70, 92}}).view()));
   ops::add_bias(rows_of<float>({{-4, 4}}).view(), part);
   CHECK(test::identical(y.view(), rows_of<double>({{1, 20, 50}, {4, 66, 96}}).view()));
+  ops::add_bias(2, rows_of<double>({{1, 2}}).view(), part);
+  CHECK(test::identical(y.view(), rows_of<double>({{1, 22, 54}, {4, 68, 100}}).view()));
   ops::fill(-1, part);
   CHECK(test::identical(y.view(), rows_of<double>({{1, -1, -1}, {4, -1, -1}}).view()));
 }
@@ -48,6 +50,27 @@ TEST_CASE("add_column_sums is the gradient of a bias") {
   Tensor<Complex> gradient(1, 5);
   ops::add_column_sums(1, dy.view(), gradient.view());
   test::check_gradient(f, bias.view(), gradient.view());
+}
+
+TEST_CASE("scale_cols multiplies each column by its gain, and add_column_products is the gradient of the gains") {
+  auto y = rows_of<double>({{1, 2}, {3, 4}});
+  ops::scale_cols(rows_of<double>({{10, -1}}).view(), y.view());
+  CHECK(test::identical(y.view(), rows_of<double>({{10, -2}, {30, -4}}).view()));
+
+  auto gain = test::normal<Complex>(1, 5, 1);
+  const auto x = test::normal<Complex>(3, 5, 2);
+  const auto dy = test::normal<Complex>(3, 5, 3);
+  const auto f = [&] {
+    Tensor<Complex> scaled = x.clone();
+    ops::scale_cols(gain.view(), scaled.view());
+    return test::inner(dy.view(), scaled.view());
+  };
+  Tensor<Complex> gradient(1, 5);
+  ops::add_column_products(1, dy.view(), x.view(), gradient.view());
+  test::check_gradient(f, gain.view(), gradient.view());
+  auto sum = rows_of<double>({{100, 200}});
+  ops::add_column_products(2, y.view(), y.view(), sum.view());
+  CHECK(test::identical(sum.view(), rows_of<double>({{2100, 240}}).view()));
 }
 
 TEST_CASE("squared_norm sums squares in double whatever it is given") {
@@ -111,5 +134,9 @@ TEST_CASE("elementwise operations refuse shapes that disagree") {
   CHECK_THROWS_WITH(ops::add(1, x.view(), y.view()), refused);
   CHECK_THROWS_WITH(ops::dropout(0.5, Random(1), 0, x.view(), y.view()), refused);
   CHECK_THROWS_WITH(ops::add_bias(x.view().middle_rows(0, 1), y.view()), test::contains("shape.129: add_bias: "));
+  CHECK_THROWS_WITH(ops::scale_cols(x.view().middle_rows(0, 1), y.view()), test::contains("shape.129: scale_cols: "));
+  CHECK_THROWS_WITH(ops::add_column_products(1, x.view(), y.view(), y.view()), refused);
+  CHECK_THROWS_WITH(ops::add_column_products(1, x.view(), x.view(), y.view()),
+                    test::contains("shape.129: add_column_products: "));
   CHECK_THROWS_WITH(ops::add_column_sums(1, x.view(), y.view()), test::contains("shape.129: add_column_sums: "));
 }

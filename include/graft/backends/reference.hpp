@@ -116,6 +116,16 @@ struct Reference {
   void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) const {
     ops::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
+  /// y = f(x); y may be x.
+  template <scalar T>
+  void activation(ops::Activation kind, In<T> x, View<T> y) const {
+    ops::activation(kind, x, y);
+  }
+  /// dx = dy f'(x); dx may be x or dy.
+  template <scalar T>
+  void activation_vjp(ops::Activation kind, In<T> x, In<T> dy, View<T> dx) const {
+    ops::activation_vjp(kind, x, dy, dx);
+  }
   /// logits(N,V), N labels => nll(N,1); where `scale` is not 0 the logits become scale * (softmax - onehot(label)).
   template <scalar T>
   void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) const {
@@ -141,11 +151,21 @@ struct Reference {
   void scale(Same<T> alpha, View<T> y) const {
     ops::scale(alpha, y);
   }
-  /// Every row of y(T,N) += bias(1,N).
+  /// Column j of y(T,N) *= gain(0, j).
+  template <scalar T>
+  void scale_cols(In<T> gain, View<T> y) const {
+    ops::scale_cols(gain, y);
+  }
+  /// Every row of y(T,N) += alpha bias(1,N). @{
+  template <class S, scalar T>
+  void add_bias(Same<T> alpha, View<S> bias, View<T> y) const {
+    ops::add_bias(alpha, bias, y);
+  }
   template <class S, scalar T>
   void add_bias(View<S> bias, View<T> y) const {
     ops::add_bias(bias, y);
   }
+  /// @}
   /// y = x * mask / (1 - rate), the mask a function of `random` and the element's place; this is its gradient too.
   template <scalar T>
   void dropout(double rate, Random random, Index first_row, In<T> x, View<T> y) const {
@@ -190,6 +210,12 @@ struct Reference {
     ops::scatter_add_cols(alpha, cols, list, onto);
   }
 
+  /// x(i, j) = 0 where bit j of bits[i] is 0.
+  template <scalar T>
+  void keep_cols(std::span<const std::uint64_t> bits, View<T> x) const {
+    ops::keep_cols(bits, x);
+  }
+
   // --- attention ----------------------------------------------------------------------------------------------------
 
   /// q(T,H*K), k(S,G*K), v(S,G*K) => o(T,H*K), lse(T,H). [whole]
@@ -211,6 +237,11 @@ struct Reference {
   template <scalar T>
   void add_column_sums(Same<T> alpha, In<T> y, View<T> sum) const {
     ops::add_column_sums(alpha, y, sum);
+  }
+  /// sum(0, j) += alpha times the inner product of the columns j of x and y, rows in order. [whole]
+  template <scalar T>
+  void add_column_products(Same<T> alpha, In<T> x, In<T> y, View<T> sum) const {
+    ops::add_column_products(alpha, x, y, sum);
   }
   /// Sum of squares, in double. [whole]
   template <class A>

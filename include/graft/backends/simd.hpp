@@ -162,20 +162,24 @@ struct Simd : Reference {
     if constexpr (std::same_as<T, float>) {
       require(gate.rows == up.rows && gate.cols == up.cols && a.rows == up.rows && a.cols == up.cols, "shape.124",
               "gated_activation: gate(T,F), up(T,F) and a(T,F) disagree");
-      simd::at_level(isa, [&](auto level) { level.gated_activation(kind, gate, up, a); });
-    } else {
-      Reference::gated_activation(kind, gate, up, a);
+      if (has_lanes(kind)) {
+        simd::at_level(isa, [&](auto level) { level.gated_activation(kind, gate, up, a); });
+        return;
+      }
     }
+    Reference::gated_activation(kind, gate, up, a);
   }
   template <scalar T>
   void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) const {
     if constexpr (std::same_as<T, float>) {
       require(gate.rows == up.rows && da.rows == up.rows && dgate.rows == up.rows && dup.rows == up.rows, "shape.124",
               "gated_activation_vjp: gate(T,F), up(T,F) and da(T,F) disagree");
-      simd::at_level(isa, [&](auto level) { level.gated_activation_vjp(kind, gate, up, da, dgate, dup); });
-    } else {
-      Reference::gated_activation_vjp(kind, gate, up, da, dgate, dup);
+      if (has_lanes(kind)) {
+        simd::at_level(isa, [&](auto level) { level.gated_activation_vjp(kind, gate, up, da, dgate, dup); });
+        return;
+      }
     }
+    Reference::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
   template <scalar T>
   void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) const {
@@ -225,13 +229,17 @@ struct Simd : Reference {
     }
   }
   template <class S, scalar T>
-  void add_bias(View<S> bias, View<T> y) const {
+  void add_bias(Same<T> alpha, View<S> bias, View<T> y) const {
     if constexpr (std::same_as<T, float> && is_float_like<S>) {
       require(bias.cols == y.cols, "shape.129", "add_bias: bias(1,N) and y(T,N) disagree");
-      for_each_row(y.rows, [&](auto level, Index i) { level.add_row(1.0f, bias.data, y.cols, y.row(i)); });
+      for_each_row(y.rows, [&](auto level, Index i) { level.add_row(alpha, bias.data, y.cols, y.row(i)); });
     } else {
-      Reference::add_bias(bias, y);
+      Reference::add_bias(alpha, bias, y);
     }
+  }
+  template <class S, scalar T>
+  void add_bias(View<S> bias, View<T> y) const {
+    add_bias(T{1}, bias, y);
   }
 
   // --- selections ---------------------------------------------------------------------------------------------------
@@ -371,6 +379,11 @@ struct Simd : Reference {
   template <class A, class B, class C>
   static constexpr bool is_product =
       is_float_like<A> && std::same_as<std::remove_const_t<A>, std::remove_const_t<B>> && std::same_as<C, float>;
+
+  /// Whether the lanes of activation.inl know this one.
+  static constexpr bool has_lanes(ops::Activation kind) {
+    return kind == ops::Activation::silu || kind == ops::Activation::gelu_tanh;
+  }
 
   /// Calls body(level, i) for i in [0, rows), at the level chosen once.
   template <class Body>
