@@ -4,21 +4,29 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
+#include <graft/adapters/bottleneck.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/adapters/graft_pass.hpp>
 #include <graft/adapters/graft_site.hpp>
+#include <graft/adapters/inserted.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/placement.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/policies/basis.hpp>
+#include <graft/adapters/policies/bottleneck.hpp>
 #include <graft/adapters/policies/initializer.hpp>
+#include <graft/adapters/policies/inserted.hpp>
 #include <graft/adapters/policies/scaling.hpp>
 #include <graft/adapters/policies/selector.hpp>
 #include <graft/adapters/policies/subspace.hpp>
+#include <graft/adapters/red.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -45,6 +53,7 @@
 #include <graft/core/reach.hpp>
 #include <graft/core/scalar.hpp>
 #include <graft/core/site.hpp>
+#include <graft/core/team.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
@@ -101,10 +110,8 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -142,4 +149,3 @@
 #include <graft/train/generate.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>

@@ -6,8 +6,11 @@
 #include <cstddef>  // size_t
 #include <tuple>
 
+#include <graft/adapters/bottleneck.hpp>
+#include <graft/adapters/inserted.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/adapters/red.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 
@@ -17,12 +20,22 @@ template <class A>
 using OnLinear = At<site::linear, A>;
 template <class A>
 using OnStream = At<site::stream, A>;
+template <class A>
+using AfterHalfBlocks = At<site::attention | site::feed_forward | site::residual, A>;
+template <class A>
+using Filling = At<A::sites, A>;
+template <class A>
+using BesideFeedForward = At<site::feed_forward, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
           OnLinear<adapters::TwoStagePmss<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
           OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
-          OnStream<adapters::LobiReft<>>>;
+          OnStream<adapters::LobiReft<>>, OnStream<adapters::BiasedNoReft<>>,
+          OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>, OnStream<adapters::Red>,
+          AfterHalfBlocks<adapters::SeriesAdapter<>>,
+          BesideFeedForward<adapters::ParallelAdapter<ops::Activation::tanh>>, Filling<adapters::PromptTuning>,
+          Filling<adapters::PrefixTuning>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
 constexpr std::size_t first_reft = 4;  // from here on the parts edit streams
 
@@ -41,7 +54,9 @@ template <class... Ats>
   std::size_t i = 0;
   const auto choose = [&](auto& at) {
     if (i++ == method) {
-      at.adapter.rank = rank;
+      if constexpr (requires { at.adapter.rank; }) {
+        at.adapter.rank = rank;
+      }
       at.placement = placement;
     }
   };
