@@ -60,6 +60,40 @@ TEST_CASE("logits, loss and gradients of bottleneck adapters equal the golden on
                           test::only(test::BesideFeedForward<Parallel>{{.width = 7, .scale = 1.5}, {}}), 2181);
 }
 
+TEST_CASE("a stack of all that edits streams comes back from its folder in single precision") {
+  using Activated = adapters::ActivatedLoReft<Activation::relu>;
+  const test::EveryMethod stack = test::only(
+      test::OnStream<adapters::Red>{{}, {.sites = site::residual}},
+      test::OnStream<adapters::BiasedNoReft<>>{{.rank = 2}, {.positions = ends(1, 2), .sites = site::residual}},
+      test::OnStream<Activated>{{.rank = 3}, {.positions = ends(2, 2), .tied = false, .sites = site::feed_forward}},
+      test::AfterHalfBlocks<Series>{{.width = 3, .scale = 0.5}, {.sites = site::attention}},
+      test::BesideFeedForward<Parallel>{{.width = 2}, {.layers = only_layers({1})}},
+      test::Filling<adapters::PromptTuning>{{.tokens = 2}, {}},
+      test::Filling<adapters::PrefixTuning>{{.tokens = 3}, {}});
+  test::GoldenBase base("llama-gqa");
+  auto saved = attach(test::reference, base.model, stack, 1);
+  std::uint64_t seed = 5;
+  std::vector<Tensor<double>> values;
+  saved.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+    if (!name.ends_with(".R")) {  // an orthonormal basis would be one no longer
+      test::fill_normal(p.value, seed++);
+    }
+    values.push_back(Tensor<double>(p.value.rows, p.value.cols));
+    test::reference.copy(p.value, values.back().view());
+  });
+  const test::TempFolder folder;
+  models::save_adapter(folder.path("a"), saved, base.fingerprint, "llama-gqa");
+  auto loaded = base.load<test::EveryMethod>(folder.path("a"));
+  CHECK(loaded.inserted() == 5);
+  std::size_t i = 0;
+  loaded.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+    INFO(name);
+    REQUIRE(i < values.size());
+    CHECK(test::relative_error(p.value, values[i++].view()) < 1e-7);  // half a unit of float in the last place
+  });
+  CHECK(i == values.size());
+}
+
 TEST_CASE("two bottlenecks of 256 a layer on LLaMA-7B train the paper's 134,217,728 numbers and their biases") {
   const Index unit = Series{.width = 256}.trained({0, site::attention, 4096, 4096, ""});
   CHECK(2 * 32 * unit == 134'217'728 + 2 * 32 * (256 + 4096));

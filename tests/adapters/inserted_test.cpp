@@ -139,5 +139,13 @@ TEST_CASE("inserting adapters are refused with too few tokens, places or placeho
   const train::Batch without = test::tiny_batch(bench.model.config, {{4, 2}}, 3);
   const Error error = test::error_of([&] { bench.forward(without, {}, false); });
   CHECK(error.id() == "adapter.745");
-  CHECK_THAT(error.what(), contains("sequence 0 has 0 placeholders in 4 rows, its adapter inserts 2"));
+  CHECK_THAT(error.what(), contains("sequence 0 has 0 placeholders, its adapter fills 2; build the batch with"));
+  train::Batch with;
+  with.push(test::tiny_example(bench.model.config, {4, 2}, 3), 1, 2);
+  with.ragged.start[0] = 1;  // the first of them lies in an earlier call
+  CHECK(test::error_of([&] { bench.forward(with, {}, false); }).id() == "adapter.745");
+  test::Bench<double, backends::Reference, test::EveryMethod> edits(
+      test::small_config(), test::only(test::OnStream<adapters::Red>{{}, {.sites = site::residual}}), false);
+  with.ragged.start[0] = 0;
+  CHECK(test::error_of([&] { edits.forward(with, {}, false); }).id() == "adapter.745");  // nobody fills them
 }

@@ -231,9 +231,9 @@ void check_rows(const B& be) {
       check_close(y, 12.0 * 12.0 * unit);
     }
     {
-      Twin x(t, d, 1), y(t, d, 2), gain(1, d, 3), sum(1, d, 4);
-      be.scale_cols(gain.f, y.f);
-      reference.scale_cols(gain.d(), y.d());
+      Twin x(t, d, 1), y(t, d, 2), factors(1, d, 3), sum(1, d, 4);
+      be.scale_cols(factors.f, y.f);
+      reference.scale_cols(factors.d(), y.d());
       check_close(y, 8.0 * unit);
       be.add_column_products(0.5f, x.f, y.f, sum.f);
       reference.add_column_products(0.5, x.d(), y.d(), sum.d());

@@ -32,7 +32,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       const Index id = static_cast<Index>(k) + 1;
       member.runs = rows_of_adapter(batch, id, std::move(member.runs));
       std::uint64_t number = 0;
-      const Index placeholders = member.attached->inserted();
+      check_placeholders(batch, id, member.attached->inserted());
       Index filled = 0;
       each_part(member, [&](auto& part, auto& caches) {
         caches.caches.resize(part.modules.size());
@@ -45,7 +45,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
           const RowRange own{filled, AttachedType::inserted_by(part)};
           filled += own.rows;
           EditRows& rows = caches.rows[static_cast<int>(Part::both)];
-          rows = placeholder_rows(batch, own, placeholders, id, block_rows, std::move(rows));
+          rows = placeholder_rows(batch, own, id, block_rows, std::move(rows));
         } else if constexpr (representation_adapter<A>) {
           for (const Part p : {Part::both, Part::prefix, Part::suffix}) {
             EditRows& rows = caches.rows[static_cast<int>(p)];

@@ -116,25 +116,32 @@ struct EditRows {
   return rows;
 }
 
-/// The rows of the placeholders `own` (counted from the start of a sequence) of every sequence that uses `adapter`, all of
-/// them or, in a step that starts later, none. `total` is how many placeholders these sequences need: another number is
-/// adapter.745. In the memory of `rows`.
-[[nodiscard]] inline EditRows placeholder_rows(const Ragged& batch, RowRange own, Index total, Index adapter,
-                                               Index block_rows, EditRows rows = {}) {
+/// Every sequence that uses `adapter` has `expected` placeholders, all of them in its first rows; otherwise adapter.745.
+inline void check_placeholders(const Ragged& batch, Index adapter, Index expected) {
+  for (Index s = 0; s < batch.sequences(); ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    const Index held = batch.start[i] == 0 ? batch.length(s) : batch.start[i];
+    if (batch.adapter[i] == adapter && (batch.inserted[i] != expected || held < expected)) {
+      fail("adapter.745", "sequence " + std::to_string(s) + " has " + std::to_string(batch.inserted[i]) +
+                              " placeholders, its adapter fills " + std::to_string(expected) +
+                              "; build the batch with Attached::inserted() of them, and give them to one call");
+    }
+  }
+}
+
+/// The rows of the placeholders `own` (counted from the start of a sequence) of every sequence that uses `adapter`; a step
+/// that starts behind them holds none. In the memory of `rows`.
+[[nodiscard]] inline EditRows placeholder_rows(const Ragged& batch, RowRange own, Index adapter, Index block_rows,
+                                               EditRows rows = {}) {
   rows.in_batch.clear();
   rows.in_block.clear();
   for (Index s = 0; s < batch.sequences(); ++s) {
     const auto i = static_cast<std::size_t>(s);
-    if (batch.adapter[i] != adapter) {
+    if (batch.adapter[i] != adapter || batch.start[i] > 0) {
       continue;
     }
-    if (batch.inserted[i] != total || (batch.start[i] == 0 ? batch.length(s) : batch.start[i]) < total) {
-      fail("adapter.745", "sequence " + std::to_string(s) + " has " + std::to_string(batch.inserted[i]) +
-                              " placeholders in " + std::to_string(batch.start[i] + batch.length(s)) +
-                              " rows, its adapter inserts " + std::to_string(total));
-    }
-    for (Index p = 0; p < own.rows && batch.start[i] == 0; ++p) {
-      rows.in_batch.push_back(batch.begin(s) + own.begin + p);
+    for (Index p = own.begin; p < own.begin + own.rows; ++p) {
+      rows.in_batch.push_back(batch.begin(s) + p);
       rows.in_block.push_back(rows.in_batch.back() % block_rows);
     }
   }
