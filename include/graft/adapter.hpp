@@ -3,6 +3,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,8 @@ struct Extent {
   Index lane_rows = 0;  ///< that a lane has in hand
   bool keep = false;    ///< a backward follows
   Random dropout{0};    ///< the masks of this pass
+  std::span<const std::uint64_t>
+      subspaces{};  ///< of each edited row (Ragged::subspace); empty where all carry the whole
 };
 
 /// Where a module is made: a linear map of `outputs` x `inputs`, or a stream of `outputs` == `inputs` columns.
@@ -139,16 +143,41 @@ concept linear_module = has_parameters<M> && detail::has_memory<M> && detail::mi
 template <class M>
 concept stream_module = has_parameters<M> && detail::has_memory<M> && detail::has_edit<M>;
 
+/// A recipe whose modules run beside the feed-forward, as if it were one map: they read its input, add to its output, and
+/// are made without a weight. The parallel bottleneck.
+template <class A>
+concept half_block_adapter = linear_module<typename A::template Module<double>> &&
+                             std::constructible_from<typename A::template Module<double>, const A&,
+                                                     const backends::Reference&, const Place&, Random>;
+
 /// A recipe whose modules add to linear maps: Lora, Pmss, Full.
 template <class A>
-concept weight_adapter = linear_module<typename A::template Module<double>>;
+concept weight_adapter = linear_module<typename A::template Module<double>> && !half_block_adapter<A>;
 
 /// A recipe whose modules rewrite hidden rows: the Subspace family.
 template <class A>
 concept representation_adapter = stream_module<typename A::template Module<double>>;
 
+/// A recipe whose modules fill placeholder rows instead: inserted() of them before each sequence. At every layer, or at none,
+/// a placeholder stands at all of A::sites.
+template <class A>
+concept inserting_adapter = representation_adapter<A> && requires(const A& recipe) {
+  { recipe.inserted() } -> std::same_as<Index>;
+  { A::sites } -> std::convertible_to<Sites>;
+};
+
+/// Where an adapter may stand, as A::sites says or else its kind.
+template <class A>
+[[nodiscard]] constexpr Sites sites_of() {
+  if constexpr (requires { A::sites; }) {
+    return A::sites;
+  } else {
+    return half_block_adapter<A> ? site::feed_forward : site::everything;
+  }
+}
+
 /// What At takes: a recipe with its modules.
 template <class A>
-concept adapter = weight_adapter<A> || representation_adapter<A>;
+concept adapter = weight_adapter<A> || representation_adapter<A> || half_block_adapter<A>;
 
 }  // namespace graft

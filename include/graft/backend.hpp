@@ -50,6 +50,8 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.rope(ops::Turn::forward, in, out);
   be.gated_activation(ops::Activation::silu, in, in, out);
   be.gated_activation_vjp(ops::Activation::silu, in, in, in, out, out);
+  be.activation(ops::Activation::relu, in, out);
+  be.activation_vjp(ops::Activation::relu, in, in, out);
   be.cross_entropy(out, labels, one, out);
   be.copy(in, out);
   be.fill(one, out);
@@ -58,13 +60,14 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.add_bias(in, out);
   be.rescale_columns(in, in, out);
   be.add_column_dots(in, in, out);
+  be.add_bias(one, in, out);
   be.dropout(0.5, Random(1), Index{0}, in, out);
 };
 
 /// Rows and columns that are chosen by an index list.
 template <class B, class S, class C>
 concept has_selections = requires(const B& be, C one, View<const C> in, View<C> out, std::span<const Index> list,
-                                  const typename B::template Weight<S>& w) {
+                                  const typename B::template Weight<S>& w, std::span<const std::uint64_t> bits) {
   be.gather_rows(in, list, out);
   be.gather_rows(w, list, out);
   be.gather_cols(in, list, out);
@@ -72,6 +75,7 @@ concept has_selections = requires(const B& be, C one, View<const C> in, View<C> 
   be.scatter_rows(in, list, out);
   be.scatter_add_rows(one, in, list, out);
   be.scatter_add_cols(one, in, list, out);
+  be.keep_cols(bits, out);
 };
 
 /// Attention over ragged sequences, and its gradient.

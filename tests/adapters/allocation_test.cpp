@@ -58,7 +58,7 @@ TEST_CASE("after its first step a training allocates nothing, whatever is attach
       CAPTURE(method, recompute);
       test::Bench<float, B, test::EveryMethod> bench(test::small_config(),
                                                      test::only_number(method, 3, {.positions = ends(2, 2)}), false);
-      const std::vector<train::Batch> data = {test::tiny_batch(bench.model.config, test::detail::ragged, 3)};
+      const std::vector<train::Batch> data = {bench.batch(test::detail::ragged, 3)};
       train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{.decay = 0.1},
                              schedules::Constant{}, {.rate = 2e-2, .recompute = recompute});
       const long untouched = allocations;

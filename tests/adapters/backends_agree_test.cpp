@@ -28,7 +28,7 @@ template <class T, class B>
 auto computed(std::size_t method, B be) {
   test::Bench<T, B, test::EveryMethod> bench(test::small_config(), method_on_prompts(method), true, be);
   bench.disturb(2);
-  bench.differentiate(test::tiny_batch(bench.model.config, test::detail::ragged, 3));
+  bench.differentiate(bench.batch(test::detail::ragged, 3));
   return std::pair{bench.hidden(), bench.gradients(bench.attached)};
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("an orthonormal basis is orthonormal to 1e-5 after every one of 300 st
   test::Bench<float, B, test::EveryMethod> bench(
       test::small_config(), test::only(test::OnStream<adapters::LoReft<>>{{.rank = 3}, {.positions = ends(2, 2)}}),
       false);
-  const std::vector<train::Batch> data = {test::tiny_batch(bench.model.config, test::detail::ragged, 3)};
+  const std::vector<train::Batch> data = {bench.batch(test::detail::ragged, 3)};
   train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{.decay = 0.1}, schedules::Constant{},
                          {.rate = 2e-2});
   const double first = trainer.step(data).loss;

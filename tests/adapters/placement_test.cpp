@@ -71,6 +71,20 @@ TEST_CASE("edited rows stand in the sequences of one adapter, at their offsets i
   CHECK(edit_rows(batch, ends(1, 1), Part::both, 3, 100).in_batch.empty());
 }
 
+TEST_CASE("placeholder rows are the own run of every sequence of the adapter that begins in this batch") {
+  Ragged batch;
+  batch.push(6, 2, 0, 1, 3);
+  batch.push(2, 2, 0, 2);
+  batch.push(4, 1, 0, 1, 3);
+  batch.push(1, 1, 4, 1, 3);
+  const EditRows found = placeholder_rows(batch, {1, 2}, 1, 5);
+  CHECK(found.in_batch == std::vector<Index>{1, 2, 9, 10});
+  CHECK(found.in_block == std::vector<Index>{1, 2, 4, 0});
+  check_placeholders(batch, 1, 3);
+  CHECK(test::error_of([&] { check_placeholders(batch, 1, 2); }).id() == "adapter.745");
+  CHECK(test::error_of([&] { check_placeholders(batch, 2, 3); }).id() == "adapter.745");
+}
+
 TEST_CASE("a step after the prompt holds no prompt positions, but every position is edited") {
   CHECK(edit_rows(one_prompt(1, 6, 6), ends(2, 2), Part::both, 1, 5).in_batch.empty());
   CHECK(edit_rows(one_prompt(1, 6, 6), every_position, Part::both, 1, 5).in_batch == std::vector<Index>{0});

@@ -17,7 +17,8 @@ namespace {
 using GoldenBench = test::Bench<double, backends::Reference, test::EveryMethod>;
 using GoldenModel = GoldenBench::Model;
 using AttachedType = GoldenBench::AttachedType;
-const std::vector<std::string> kinds = {"loreft", "noreft", "nodireft", "direft", "consreft", "lobireft"};
+const std::vector<std::string> kinds = {"loreft",   "noreft",   "nodireft",         "direft",
+                                        "consreft", "lobireft", "noreft with bias", "loreft-relu"};
 
 auto golden_stack(const std::string& kind, const Placement& placement) {
   const auto member = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
@@ -32,11 +33,20 @@ struct Case {
   std::vector<Index> prompts;
   Placement placement;
   std::vector<Index> layers;
+  std::vector<std::uint64_t> subspaces;
 
   explicit Case(const std::string& folder)
       : name(folder),
         kind(folder.substr(0, folder.find('-'))),
         file(io::Safetensors::open(test::golden("reft/" + folder + "/io.safetensors"))) {
+    if (file.find("I0.b2") != nullptr && kind == "noreft") {
+      kind = "noreft with bias";
+    } else if (folder == "loreft-relu") {
+      kind = folder;
+    } else if (folder == "subloreft") {
+      kind = "loreft";
+      subspaces = {0b0011, 0b1100, 0b1111};  // of its three sequences
+    }
     const std::string path = test::golden("reft/" + folder + "/io.json");
     const io::Json note = io::parse_json(test::slurp(path), path);
     prompts = io::json_get<std::vector<Index>>(note, "prompt_lengths", path);
@@ -46,9 +56,9 @@ struct Case {
     placement.layers = only_layers({0, 2});
     placement.tied = io::json_get<bool>(note, "tied", path);
     placement.positions = rule == "all" ? every_position : rule == "f1+l3" ? ends(1, 3) : ends(2, 2);
-    placement.sites = component == "block_output" ? site::residual
-                      : component == "mlp_output" ? site::feed_forward
-                                                  : site::attention;
+    placement.sites = component == "block_output"                  ? site::residual
+                      : component.find("mlp") != std::string::npos ? site::feed_forward
+                                                                   : site::attention;
   }
   /// "I2.": layers first, and where untied the suffixes after all prefixes.
   template <class G>
@@ -56,7 +66,7 @@ struct Case {
     return "I" + std::to_string((grafted.place.layer == 0 ? 0 : 1) + (grafted.part == Part::suffix ? 2 : 0)) + ".";
   }
   [[nodiscard]] std::string key(const std::string& part) const {
-    const bool free = kind == "noreft" || kind == "nodireft";
+    const bool free = kind.starts_with("noreft") || kind == "nodireft";
     return free && part == "R" ? "W2" : free && part == "W" ? "W1" : part;
   }
   void fill(AttachedType& attached) const {
@@ -65,9 +75,6 @@ struct Case {
       grafted.module.for_each_parameter([&](const std::string& part, Parameter<double>& p) {
         const std::string name_in_file = prefix(grafted) + key(part);
         be.copy(test::golden_tensor(file, name_in_file).view(), p.value);
-        if (part == "b" && kind == "noreft" && file.find(prefix(grafted) + "b2") != nullptr) {
-          be.add(-1, test::golden_tensor(file, prefix(grafted) + "b2").view(), p.value);  // only the difference acts
-        }
       });
     });
   }
@@ -76,8 +83,10 @@ struct Case {
 }  // namespace
 
 TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden ones") {
-  std::vector<std::string> names = {"loreft-attention", "loreft-mlp", "loreft-trained"};
-  for (const std::string& kind : kinds) {
+  std::vector<std::string> names = {"loreft-attention", "loreft-mlp",          "loreft-trained",
+                                    "loreft-relu",      "subloreft",           "loreft-o_proj-all",
+                                    "direft-down_proj", "noreft-down_proj-all"};
+  for (const std::string& kind : std::vector(kinds.begin(), kinds.begin() + 6)) {
     for (const char* where : {"-tied", "-untied", "-all"}) {
       names.push_back(kind + where);
     }
@@ -91,7 +100,8 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
     const Case golden(name);
     auto attached = attach(be, model, golden_stack(golden.kind, golden.placement), 1);
     golden.fill(attached);
-    const train::Batch batch = test::golden_batch(io, golden.prompts);
+    train::Batch batch = test::golden_batch(io, golden.prompts);
+    batch.ragged.subspace = golden.subspaces;
     auto* member = &attached;
     run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
                 {.keep = true});
@@ -111,8 +121,10 @@ TEST_CASE("logits, loss and gradients of pyreft's interventions equal the golden
         ++compared;
       });
     });
-    CHECK(compared ==
-          static_cast<Index>(golden.layers.size()) * (golden.kind == "consreft" || golden.kind == "lobireft" ? 2 : 3));
+    CHECK(compared == static_cast<Index>(golden.layers.size()) * (golden.kind == "consreft" || golden.kind == "lobireft"
+                                                                      ? 2
+                                                                  : golden.kind == "noreft with bias" ? 4
+                                                                                                      : 3));
   }
 }
 

@@ -30,6 +30,10 @@ TEST_CASE("every member of the ReFT family keeps the adapter contract, tied, unt
     const auto unit = [&](Index width) { return (is_affine ? 2 : 1) * width * r + r; };
     return 2 * (2 * (3 * unit(d) + 2 * unit(4)) + unit(d));
   };
+  // pyreft's add_bias and act_fn: b2 is r numbers more, and no activated source starts as the identity
+  test::adapter_contract(only(6, {.positions = ends(2, 2), .sites = site::residual}), {.trained = 2 * (affine + r)});
+  test::adapter_contract(only(7, {.positions = ends(2, 2), .sites = site::residual}),
+                         {.starts_as_identity = false, .trained = 2 * affine});
   for (const std::size_t member : {std::size_t{0}, std::size_t{5}}) {
     test::adapter_contract(only(member, {.positions = ends(1, 2), .tied = false}), {.trained = untied(member == 0)});
     test::adapter_contract(only(member, {.sites = site::attention | site::feed_forward}),
@@ -79,6 +83,82 @@ TEST_CASE("the worked example of LoReFT has its edit and its gradients") {  // m
   run(adapters::DiReftOrthonormal<>{}, rows_of<double>({{3.25, 7.25, 5.25, 9.25}}), nothing);
   run(adapters::ConsReft<>{}, rows_of<double>({{-1.25, -.25, .75, 1.75}}), nothing);
   run(adapters::LobiReft<>{}, rows_of<double>({{.75, 2.75, 2.75, 4.75}}), nothing);
+}
+
+TEST_CASE("each subspace of the worked example has its edit, and the edits of a partition add up") {  // methods.md D.5
+  const backends::Reference be;
+  using Module = adapters::LoReft<>::Module<double>;
+  Module module({.rank = 2}, be, {0, site::residual, 4, 4, "stream"}, Random(1));
+  module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+    be.copy(name == "R"   ? rows_of<double>({{.5, .5, .5, .5}, {.5, -.5, .5, -.5}}).view()
+            : name == "W" ? rows_of<double>({{1, 0, 2, 0}, {0, 1, 0, -1}}).view()
+                          : rows_of<double>({{.5, -1}}).view(),
+            p.value);
+  });
+  const std::vector<std::uint64_t> subspaces = {0b01, 0b10, 0b11, whole_subspace, 0};
+  const Index rows = 5;
+  Arena arena;
+  Module::Cache cache;
+  for (int pass = 0; pass < 2; ++pass) {
+    pass == 0 ? arena.measure() : arena.reserve();
+    const Extent extent{.rows = rows, .lane_rows = rows, .keep = true, .subspaces = subspaces};
+    module.lay_out_kept(cache, arena, extent);
+    module.lay_out_scratch(cache, arena, extent);
+  }
+  Tensor<double> h(rows, 4);
+  be.add_bias(rows_of<double>({{1, 2, 3, 4}}).view(), h.view());
+  module.edit(be, cache, {0, rows, 0, 0}, h.view());
+  const auto expected = rows_of<double>(
+      {{2.25, 3.25, 4.25, 5.25}, {0, 3, 2, 5}, {1.25, 4.25, 3.25, 6.25}, {1.25, 4.25, 3.25, 6.25}, {1, 2, 3, 4}});
+  CHECK(test::relative_error(h.view(), expected.view()) < 1e-15);
+
+  // the first row alone: rows of R outside its subspace get no gradient
+  Tensor<double> dh(rows, 4);
+  be.add_bias(rows_of<double>({{1, -1, 2, .5}}).view(), dh.view().middle_rows(0, 1));
+  module.edit_vjp(be, cache, {0, rows, 0, 0}, dh.view());
+  module.gradients(be, cache, {0, rows});
+  module.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+    CAPTURE(name);
+    const Tensor<double> gradient = p.gradient.clone();
+    const View<const double> outside =
+        name == "b" ? gradient.view().middle_cols(1, 1) : gradient.view().middle_rows(1, 1);
+    CHECK(test::largest(outside) == 0);
+    CHECK(test::largest(gradient.view()) > 0);
+  });
+}
+
+TEST_CASE("sequences that carry subspaces have the gradients of the complex step, together and alone") {
+  using BenchType = test::Bench<test::Complex, backends::Reference, test::EveryMethod>;
+  const auto stack = test::only(test::OnStream<adapters::LoReft<>>{
+      {.rank = 3}, {.positions = ends(2, 2), .tied = false, .sites = site::residual | site::attention}});
+  BenchType bench(test::small_config(), stack, true, backends::Reference{.block_rows = 5});
+  bench.disturb(2);
+  auto sequences = test::detail::ragged;
+  sequences[0].subspace = 0b011;
+  sequences[2].subspace = 0b100;
+  const train::Batch batch = test::tiny_batch(bench.model.config, sequences, 3);
+  CHECK(batch.ragged.subspace == std::vector<std::uint64_t>{0b011, whole_subspace, 0b100, whole_subspace});
+  test::detail::check_directions(bench, batch, 8);
+  bench.forward(batch, {}, false);
+  const auto together = bench.hidden();
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const train::Batch one = test::tiny_batch(bench.model.config, {sequences[i]}, 3 + i);
+    bench.forward(one, {}, false);
+    const auto rows = together.view().middle_rows(batch.ragged.begin(static_cast<Index>(i)), one.ragged.tokens());
+    CHECK(test::relative_error(bench.run.hidden(), rows) < 1e-13);
+  }
+}
+
+TEST_CASE("a rank beyond the 64 rows that a subspace can name is refused once a sequence carries one") {
+  adapters::LoReft<>::Module<double> module({.rank = 65}, backends::Reference{}, {0, site::residual, 70, 70, "stream"},
+                                            Random(1));
+  adapters::LoReft<>::Module<double>::Cache cache;
+  Arena arena;
+  const std::vector<std::uint64_t> subspaces = {1};
+  module.lay_out_kept(cache, arena, {.rows = 1, .lane_rows = 1});
+  const Error error =
+      test::error_of([&] { module.lay_out_kept(cache, arena, {.rows = 1, .lane_rows = 1, .subspaces = subspaces}); });
+  CHECK(error.id() == "adapter.743");
 }
 
 TEST_CASE("pyreft's random start edits at once, and no two modules start alike") {

@@ -70,6 +70,13 @@ class Bench<T, B, Stack<Ats...>> {
       }
     });
   }
+  /// tiny_batch with the placeholders that the adapters fill; without an adapter they are tokens.
+  [[nodiscard]] train::Batch batch(std::vector<TinySequence> sequences, std::uint64_t seed) const {
+    for (TinySequence& s : sequences) {
+      s.inserted = attached.inserted();
+    }
+    return tiny_batch(model.config, sequences, seed);
+  }
   /// Mean nll of the labelled rows; imaginary parts survive.
   T loss(const train::Batch& batch, std::vector<AttachedType*> bank = {}, bool keep = false) {
     forward(batch, std::move(bank), keep);
@@ -182,17 +189,21 @@ void check_gradients_by_complex_step(const Stack<Ats...>& stack) {
     {
       detail::ComplexBench<Ats...> bench(smallest_config(), stack, true, be);
       bench.disturb(2);
-      detail::check_every_entry(bench, tiny_batch(bench.model.config, {{2, 2}, {1, 1}, {5, 4}}, 3));
+      detail::check_every_entry(bench, bench.batch({{2, 2}, {1, 1}, {5, 4}}, 3));
     }
     detail::ComplexBench<Ats...> bench(small_config(), stack, true, be);
     bench.disturb(2);
-    detail::check_directions(bench, tiny_batch(bench.model.config, detail::ragged, 3), 16);
+    detail::check_directions(bench, bench.batch(detail::ragged, 3), 16);
   }
   // without the embedding the backward stops at the lowest graft, and what is above it must not notice
-  const auto upper = detail::changed(stack, [](auto& at) { at.placement.layers = only_layers({1}); });
+  const auto upper = detail::changed(stack, [](auto& at) {
+    if constexpr (!inserting_adapter<std::remove_cvref_t<decltype(at.adapter)>>) {
+      at.placement.layers = only_layers({1});
+    }
+  });
   detail::ComplexBench<Ats...> bench(small_config(), upper, false);
   bench.disturb(2);
-  detail::check_directions(bench, tiny_batch(bench.model.config, detail::ragged, 3), 4);
+  detail::check_directions(bench, bench.batch(detail::ragged, 3), 4);
 }
 
 /// Dropout of 0 and a pass without a backward drop nothing; with it, the gradient is that of the masked pass.
@@ -205,7 +216,7 @@ void check_dropout(const Stack<Ats...>& stack) {
   });
   detail::ComplexBench<Ats...> plain(small_config(), stack, false);
   plain.disturb(2);
-  const train::Batch batch = tiny_batch(plain.model.config, detail::ragged, 3);
+  const train::Batch batch = plain.batch(detail::ragged, 3);
   const Complex expected = plain.loss(batch);
   CHECK(plain.loss(batch, {}, true) == expected);
   if (drops) {
@@ -233,7 +244,7 @@ void check_recomputed_equals_kept(const Stack<Ats...>& stack) {
   for (const bool embedding : {true, false}) {
     detail::ComplexBench<Ats...> bench(small_config(), dropping, embedding, backends::Reference{.block_rows = 5});
     bench.disturb(2);
-    const train::Batch batch = tiny_batch(bench.model.config, detail::ragged, 3);
+    const train::Batch batch = bench.batch(detail::ragged, 3);
     bench.differentiate(batch);
     const auto expected = bench.gradients(bench.attached);
     const std::size_t kept_peak = bench.run.arena().peak();
@@ -253,8 +264,7 @@ template <class... Ats>
 void check_batched_equals_one_by_one(const Stack<Ats...>& stack) {
   detail::ComplexBench<Ats...> bench(small_config(), stack, false, backends::Reference{.block_rows = 5});
   bench.disturb(2);
-  const auto& config = bench.model.config;
-  const train::Batch batch = tiny_batch(config, detail::ragged, 3);
+  const train::Batch batch = bench.batch(detail::ragged, 3);
   bench.differentiate(batch);
   const Tensor<Complex> together = bench.hidden();
   const auto expected = bench.gradients(bench.attached);
@@ -264,7 +274,7 @@ void check_batched_equals_one_by_one(const Stack<Ats...>& stack) {
   }
   bench.be.block_rows = 128;
   for (std::size_t i = 0; i < detail::ragged.size(); ++i) {
-    const train::Batch one = tiny_batch(config, {detail::ragged[i]}, 3 + i);
+    const train::Batch one = bench.batch({detail::ragged[i]}, 3 + i);
     bench.differentiate(one, {}, bench.mean(batch));
     const auto rows = together.view().middle_rows(batch.ragged.begin(static_cast<Index>(i)), one.ragged.tokens());
     CHECK(relative_error(bench.run.hidden(), rows) < 1e-13);
@@ -288,7 +298,7 @@ void check_adapter_ids(const Stack<Ats...>& stack) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     mixed_sequences[i].adapter = ids[i];
   }
-  const train::Batch mixed = tiny_batch(bench.model.config, mixed_sequences, 3);
+  const train::Batch mixed = bench.batch(mixed_sequences, 3);
   bench.differentiate(mixed, {&bench.attached, &second});
   const Tensor<Complex> together = bench.hidden();
   const std::vector<Tensor<Complex>> expected[] = {bench.gradients(bench.attached), bench.gradients(second)};
@@ -298,14 +308,15 @@ void check_adapter_ids(const Stack<Ats...>& stack) {
     train::Batch own;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (ids[i] == id) {
-        own.push(tiny_example(bench.model.config, detail::ragged[i], 3 + i), id == 0 ? 0 : 1);
+        own.push(tiny_example(bench.model.config, detail::ragged[i], 3 + i), id == 0 ? 0 : 1,
+                 bench.attached.inserted());
       }
     }
     bench.differentiate(own, {&member}, bench.mean(mixed));
     Index row = 0;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (ids[i] == id) {
-        const Index length = detail::ragged[i].length;
+        const Index length = mixed.ragged.length(static_cast<Index>(i));
         CHECK(relative_error(bench.run.hidden().middle_rows(row, length),
                              together.view().middle_rows(mixed.ragged.begin(static_cast<Index>(i)), length)) < 1e-13);
         row += length;
@@ -324,19 +335,20 @@ void check_cached_equals_uncached(const Stack<Ats...>& stack) {
   bench.disturb(2);
   const auto& config = bench.model.config;
   const std::vector<TinySequence> sequences = {{9, 6}, {8, 5}};
-  const train::Batch whole = tiny_batch(config, sequences, 3);
+  const train::Batch whole = bench.batch(sequences, 3);
+  const Index inserted = bench.attached.inserted();
   bench.forward(whole, {}, false);
   const Tensor<Complex> expected = bench.hidden();
-  models::KeyStore<Complex> store(config, 2, 12);
+  models::KeyStore<Complex> store(config, 2, inserted + 12);
   auto* member = &bench.attached;
   for (Index step = 0; step < 4; ++step) {  // the prompts, then a token each
     Ragged part;
     std::vector<std::int32_t> tokens;
     for (Index i = 0; i < 2; ++i) {
       const Index prompt = sequences[static_cast<std::size_t>(i)].prompt;
-      const Index from = step == 0 ? 0 : prompt + step - 1;
-      const Index count = step == 0 ? prompt : 1;
-      part.push(count, prompt, from);
+      const Index from = step == 0 ? 0 : inserted + prompt + step - 1;
+      const Index count = step == 0 ? inserted + prompt : 1;
+      part.push(count, prompt, from, 1, inserted);
       const auto first = whole.tokens.begin() + whole.ragged.begin(i) + from;
       tokens.insert(tokens.end(), first, first + count);
     }
@@ -392,11 +404,11 @@ void check_merged_equals_attached(const Stack<Ats...>& stack, const models::Llam
     return;
   }
   auto sequences = detail::ragged;
-  bench.forward(tiny_batch(bench.model.config, sequences, 3), {}, false);
+  bench.forward(bench.batch(sequences, 3), {}, false);
   for (TinySequence& s : sequences) {
     s.adapter = 0;
   }
-  merged.forward(tiny_batch(bench.model.config, sequences, 3), {}, false);
+  merged.forward(bench.batch(sequences, 3), {}, false);
   CHECK(relative_error(merged.run.hidden(), bench.run.hidden()) < 1e-12);
 }
 
@@ -405,12 +417,12 @@ template <class... Ats>
 void check_start(const Stack<Ats...>& stack, const Promises& promises) {
   detail::ComplexBench<Ats...> bench(smallest_config(), stack, false);
   auto sequences = detail::ragged;
-  bench.forward(tiny_batch(bench.model.config, sequences, 3), {}, false);
+  bench.forward(bench.batch(sequences, 3), {}, false);
   const Tensor<Complex> attached = bench.hidden();
   for (TinySequence& s : sequences) {
     s.adapter = 0;
   }
-  bench.forward(tiny_batch(bench.model.config, sequences, 3), {}, false);
+  bench.forward(bench.batch(sequences, 3), {}, false);
   const double effect = relative_error(attached.view(), bench.run.hidden());
   CHECK(promises.starts_as_identity == (effect < 1e-13));
   CHECK(parameter_count(bench.attached) == promises.trained);

@@ -217,6 +217,19 @@ void check_rows(const B& be) {
       reference.gated_activation_vjp(kind, gate.d(), up.d(), da.d(), da.d(), dup.d());
       check_close(da, 12.0 * 12.0 * unit);
     }
+    for (const auto kind : {ops::Activation::silu, ops::Activation::gelu_tanh, ops::Activation::relu,
+                            ops::Activation::tanh, ops::Activation::linear}) {
+      Twin x(t, d, 1), y(t, d, 2), dy(t, d, 3), dx(t, d, 4);
+      be.activation(kind, x.f, y.f);
+      reference.activation(kind, x.d(), y.d());
+      check_close(y, 12.0 * 12.0 * unit);
+      be.activation_vjp(kind, x.f, dy.f, dx.f);
+      reference.activation_vjp(kind, x.d(), dy.d(), dx.d());
+      check_close(dx, 12.0 * 12.0 * unit);
+      be.gated_activation(kind, x.f, dy.f, y.f);
+      reference.gated_activation(kind, x.d(), dy.d(), y.d());
+      check_close(y, 12.0 * 12.0 * unit);
+    }
     {
       Twin x(t, d, 1), y(t, d, 2), bias(1, d, 3), sum(1, d, 4), copied(t, d, 5), filled(t, d, 6);
       be.add(0.7f, x.f, y.f);
@@ -225,6 +238,8 @@ void check_rows(const B& be) {
       reference.scale(static_cast<double>(-1.3f), y.d());
       be.add_bias(bias.f, y.f);
       reference.add_bias(bias.d(), y.d());
+      be.add_bias(-0.5f, bias.f, y.f);
+      reference.add_bias(-0.5, bias.d(), y.d());
       check_close(y, 8.0 * unit);
       be.add_column_sums(0.5f, y.f, sum.f);
       reference.add_column_sums(0.5, y.d(), sum.d());

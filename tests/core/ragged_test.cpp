@@ -44,6 +44,27 @@ TEST_CASE("sequences stand one after another in the rows") {
   CHECK(ragged.adapter == std::vector<Index>{1, 0});  // 1 unless said otherwise
 }
 
+TEST_CASE("placeholders stand before the first token of a sequence") {
+  Ragged ragged;
+  ragged.push(5, 2, 0, 1, 3);
+  ragged.push(1, 2, 5, 1, 3);  // a later step holds none of them
+  ragged.push(2, 1);
+  CHECK(ragged.inserted == std::vector<Index>{3, 3, 0});
+  CHECK((ragged.first_token(0) == 3 && ragged.first_token(1) == 5 && ragged.first_token(2) == 6));
+  CHECK_THROWS_WITH(ragged.push(1, 0, 0, 1, -1), test::contains("shape.110: Ragged: "));
+}
+
+TEST_CASE("no subspace is listed until a sequence carries one, then one for each") {
+  Ragged ragged;
+  ragged.push(2, 1);
+  ragged.carry(whole_subspace);
+  CHECK(ragged.subspace.empty());
+  ragged.push(2, 1);
+  ragged.carry(0b101);
+  ragged.push(2, 1);
+  CHECK(ragged.subspace == std::vector<std::uint64_t>{whole_subspace, 0b101, whole_subspace});
+}
+
 TEST_CASE("a refused sequence leaves the batch as it was") {
   Ragged ragged;
   ragged.push(2, 1);

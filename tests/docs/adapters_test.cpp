@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code that docs/adapters/*.md show, run on a tiny model (tests/house/check_pages.py holds the pages against it).
 #include <graft/adapters/bias.hpp>
+#include <graft/adapters/bottleneck.hpp>
 #include <graft/adapters/dora.hpp>
 #include <graft/adapters/ia3.hpp>
+#include <graft/adapters/inserted.hpp>
 #include <graft/adapters/loha.hpp>
 #include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
@@ -12,6 +14,7 @@
 #include <graft/models/count_trainable.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/schedules/constant.hpp>
+#include <graft/train/batch.hpp>
 #include <graft/train/trainer.hpp>
 
 #include "support/catch.hpp"
@@ -75,4 +78,32 @@ TEST_CASE("docs/adapters/loreft.md: LoReFT on two layers, at both ends of the pr
   const Stack stack{At<site::residual, adapters::LoReft<>>{{.rank = 2}, prompts}};
   auto tuned = attach(be, model, stack, seed);
   CHECK(parameter_count(tuned) == 2 * (2 * 13 * 2 + 2));
+}
+
+TEST_CASE("docs/adapters/loreft.md: SubLoReFT, two tasks in one batch") {
+  const std::vector<std::int32_t> ids = {1, 2, 3};
+  const train::Example german{.ids = ids, .labels = ids, .prompt = 2, .subspace = 0b0011};
+  const train::Example instruction{.ids = ids, .labels = ids, .prompt = 2, .subspace = 0b1100};
+  train::Batch batch;
+  batch.push(german);
+  batch.push(instruction);
+  CHECK(batch.ragged.subspace == std::vector<std::uint64_t>{3, 12});
+}
+
+TEST_CASE("docs/adapters/bottleneck.md: Houlsby's adapters and He's") {
+  const Stack houlsby{At<site::attention | site::feed_forward, adapters::SeriesAdapter<>>{{.width = 8}}};
+  const Stack he{At<site::feed_forward, adapters::ParallelAdapter<>>{{.width = 8, .scale = 4}}};
+  const Index unit = 2 * 13 * 8 + 8 + 13;
+  CHECK(models::count_trainable(model.config, houlsby) == 3 * 2 * unit);
+  CHECK(models::count_trainable(model.config, he) == 3 * unit);
+}
+
+TEST_CASE("docs/adapters/prompt.md: prompt tuning, and a batch with its placeholders") {
+  const train::Example example{{1, 2, 3}, {1, 2, 3}, 1};
+  const Stack stack{At<site::embedded, adapters::PromptTuning>{{.tokens = 4}}};
+  auto tuned = attach(be, model, stack, seed);
+  train::Batch batch;
+  batch.push(example, 1, tuned.inserted());
+  CHECK(parameter_count(tuned) == 4 * 13);
+  CHECK(batch.ragged.tokens() == 7);
 }

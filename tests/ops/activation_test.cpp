@@ -43,6 +43,44 @@ TEST_CASE("the slope of an activation equals the complex step") {
   }
 }
 
+TEST_CASE("relu, tanh and linear are what their names say, and their slopes equal the complex step") {
+  for (double x = -2; x <= 2; x += 0.5) {
+    CHECK(ops::activate(Activation::relu, x).value == std::max(x, 0.0));
+    CHECK(ops::activate(Activation::relu, x).slope == (x > 0 ? 1 : 0));
+    CHECK(ops::activate(Activation::linear, x).value == x);
+    CHECK(ops::activate(Activation::tanh, x).value == std::tanh(x));
+    const Complex turned = ops::activate(Activation::tanh, Complex(x, test::nudge)).value;
+    CHECK(ops::activate(Activation::tanh, x).slope == Approx(turned.imag() / test::nudge).epsilon(1e-13));
+  }
+  CHECK(ops::activation_name(Activation::silu) == "silu");
+  CHECK(ops::activation_name(Activation::gelu_tanh) == "gelu_pytorch_tanh");
+  CHECK(ops::activation_name(Activation::linear) == "linear");
+}
+
+TEST_CASE("the gradient of an activation equals the complex step, in place of x or dy too") {
+  const auto kind =
+      GENERATE(Activation::silu, Activation::gelu_tanh, Activation::relu, Activation::tanh, Activation::linear);
+  auto x = test::normal<Complex>(3, 5, 1);
+  const auto dy = test::normal<Complex>(3, 5, 2);
+  const auto f = [&] {
+    Tensor<Complex> y(3, 5);
+    ops::activation(kind, x.view(), y.view());
+    return test::inner(dy.view(), y.view());
+  };
+  auto dx = test::normal<Complex>(3, 5, 8);  // overwritten
+  ops::activation_vjp(kind, x.view(), dy.view(), dx.view());
+  test::check_gradient(f, x.view(), dx.view());
+  auto as_dy = dy.clone();
+  ops::activation_vjp(kind, x.view(), as_dy.view(), as_dy.view());
+  CHECK(test::identical(as_dy.view(), dx.view()));
+  auto as_x = x.clone();
+  ops::activation_vjp(kind, as_x.view(), dy.view(), as_x.view());
+  CHECK(test::identical(as_x.view(), dx.view()));
+  auto y = x.clone();
+  ops::activation(kind, y.view(), y.view());
+  CHECK(test::inner(dy.view(), y.view()) == f());
+}
+
 TEST_CASE("the gradients of gated_activation equal the complex step, in place of da too") {
   const auto kind = GENERATE(Activation::silu, Activation::gelu_tanh);
   const Index rows = GENERATE(1, 3);
@@ -69,6 +107,15 @@ TEST_CASE("the gradients of gated_activation equal the complex step, in place of
   ops::gated_activation_vjp(kind, gate.view(), up.view(), as_up.view(), other.view(), as_up.view());
   CHECK(test::identical(other.view(), dgate.view()));
   CHECK(test::identical(as_up.view(), dup.view()));
+}
+
+TEST_CASE("activation refuses shapes that disagree") {
+  const Tensor<float> x(2, 3);
+  Tensor<float> small(2, 2);
+  const auto kind = Activation::relu;
+  CHECK_THROWS_WITH(ops::activation(kind, x.view(), small.view()), test::contains("shape.124: activation: "));
+  CHECK_THROWS_WITH(ops::activation_vjp(kind, x.view(), x.view(), small.view()),
+                    test::contains("shape.124: activation_vjp: "));
 }
 
 TEST_CASE("gated_activation refuses shapes that disagree") {

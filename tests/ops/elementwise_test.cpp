@@ -26,6 +26,8 @@ TEST_CASE("fill, add, scale and add_bias do what their names say, on strided vie
   CHECK(test::identical(y.view(), rows_of<double>({{1, 24, 46}, {4, 70, 92}}).view()));
   ops::add_bias(rows_of<float>({{-4, 4}}).view(), part);
   CHECK(test::identical(y.view(), rows_of<double>({{1, 20, 50}, {4, 66, 96}}).view()));
+  ops::add_bias(2, rows_of<double>({{1, 2}}).view(), part);
+  CHECK(test::identical(y.view(), rows_of<double>({{1, 22, 54}, {4, 68, 100}}).view()));
   ops::fill(-1, part);
   CHECK(test::identical(y.view(), rows_of<double>({{1, -1, -1}, {4, -1, -1}}).view()));
 }

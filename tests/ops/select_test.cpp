@@ -84,6 +84,16 @@ TEST_CASE("an empty list moves nothing") {
   CHECK(test::identical(onto.view(), rows_of<double>({{1, 2}}).view()));
 }
 
+TEST_CASE("keep_cols zeroes the columns whose bits are clear, row by row") {
+  auto x = rows_of<double>({{1, 2, 3}, {4, 5, 6}, {7, 8, 9}});
+  const std::array<std::uint64_t, 3> bits{0b101, 0, ~std::uint64_t{0}};
+  ops::keep_cols(std::span<const std::uint64_t>(bits), x.view());
+  CHECK(test::identical(x.view(), rows_of<double>({{1, 0, 3}, {0, 0, 0}, {7, 8, 9}}).view()));
+  const auto refused = test::contains("shape.127: keep_cols: ");
+  CHECK_THROWS_WITH(ops::keep_cols(std::span<const std::uint64_t>(bits), Tensor<double>(2, 3).view()), refused);
+  CHECK_THROWS_WITH(ops::keep_cols(std::span<const std::uint64_t>(bits), Tensor<double>(3, 65).view()), refused);
+}
+
 TEST_CASE("gather and scatter refuse a wrong index, length or width") {
   const Tensor<double> rows(3, 2);
   Tensor<double> all(3, 2);

@@ -7,12 +7,15 @@
 #include <tuple>
 
 #include <graft/adapters/bias.hpp>
+#include <graft/adapters/bottleneck.hpp>
 #include <graft/adapters/dora.hpp>
 #include <graft/adapters/ia3.hpp>
+#include <graft/adapters/inserted.hpp>
 #include <graft/adapters/loha.hpp>
 #include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/adapters/red.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 
@@ -22,13 +25,23 @@ template <class A>
 using OnLinear = At<site::linear, A>;
 template <class A>
 using OnStream = At<site::stream, A>;
+template <class A>
+using AfterHalfBlocks = At<site::attention | site::feed_forward | site::residual, A>;
+template <class A>
+using Filling = At<A::sites, A>;
+template <class A>
+using BesideFeedForward = At<site::feed_forward, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
           OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::Dora<>>, OnLinear<adapters::Ia3>,
           OnLinear<adapters::Loha<>>, OnLinear<adapters::Lokr>, OnLinear<adapters::Bias>, OnStream<adapters::LoReft<>>,
           OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>,
-          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>>;
+          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>, OnStream<adapters::BiasedNoReft<>>,
+          OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>, OnStream<adapters::Red>,
+          AfterHalfBlocks<adapters::SeriesAdapter<>>,
+          BesideFeedForward<adapters::ParallelAdapter<ops::Activation::tanh>>, Filling<adapters::PromptTuning>,
+          Filling<adapters::PrefixTuning>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
 constexpr std::size_t first_reft = 9;  // from here on the parts edit streams
 

@@ -42,19 +42,21 @@ struct AdapterErrors {
   double gradients = 0;
 };
 
-/// One forward and backward of the attached model against io.safetensors; key(grafted, name) is a gradient's name there.
-template <class AttachedType, class Key>
-AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, const io::Safetensors& io, Key key) {
+/// One forward and backward of the attached model against io.safetensors; expected(grafted, name) is a gradient in it.
+template <class AttachedType, class Expected>
+AdapterErrors golden_errors_of(const GoldenLlama& model, AttachedType& attached, const io::Safetensors& io,
+                               Expected expected) {
   const backends::Reference be;
   const std::string facts = io.path().substr(0, io.path().rfind('.')) + ".json";
   const auto base = io::json_get<std::string>(io::parse_json(slurp(facts), facts), "model", facts);
-  const train::Batch batch = golden_batch(io::Safetensors::open(golden("models/" + base + "/io.safetensors")));
+  const train::Batch batch =
+      golden_batch(io::Safetensors::open(golden("models/" + base + "/io.safetensors")), {}, attached.inserted());
   auto* member = &attached;
   models::LlamaRun<GoldenLlama, AttachedType> run;
   run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, static_cast<Index>(batch.rows.size()),
               {.keep = true});
-  const std::vector<Index> rows = every_row(batch.ragged.tokens());
-  Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
+  const std::vector<Index> rows = token_rows(batch.ragged);
+  Tensor<double> logits(static_cast<Index>(rows.size()), model.config.vocab);
   run.logits(be, model, rows, logits.view());
   AdapterErrors errors;
   errors.logits = relative_error(logits.view(), golden_tensor(io, "logits").view());
@@ -63,11 +65,18 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
   run.backward(be, model);
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     grafted.module.for_each_parameter([&](const char* name, Parameter<double>& parameter) {
-      const auto expected = golden_tensor(io, "grad." + key(grafted, name));
-      errors.gradients = std::max(errors.gradients, relative_error(parameter.gradient.view(), expected.view()));
+      const Tensor<double> gradient = expected(grafted, name);
+      errors.gradients = std::max(errors.gradients, relative_error(parameter.gradient.view(), gradient.view()));
     });
   });
   return errors;
+}
+/// The same where key(grafted, name) is a gradient's name there.
+template <class AttachedType, class Key>
+AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, const io::Safetensors& io, Key key) {
+  return golden_errors_of(model, attached, io, [&](const auto& grafted, const char* name) {
+    return golden_tensor(io, "grad." + key(grafted, name));
+  });
 }
 
 /// The largest error of what merge() makes of the weights that a golden file holds merged.

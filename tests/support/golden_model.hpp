@@ -26,7 +26,8 @@ inline Tensor<double> golden_tensor(const io::Safetensors& file, const std::stri
 }
 
 /// The batch of a golden io.safetensors: sequences of ids with the labels aligned to them, as golden/README.md describes.
-inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<Index>& prompts = {}) {
+inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<Index>& prompts = {},
+                                 Index inserted = 0) {
   const std::vector<Index> ids = io::read_integers(io.at("input_ids"));
   const std::vector<Index> labels = io::read_integers(io.at("labels"));
   const std::vector<Index> offsets = io::read_integers(io.at("offsets"));
@@ -36,7 +37,7 @@ inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<In
     example.ids.assign(ids.begin() + offsets[i], ids.begin() + offsets[i + 1]);
     example.labels.assign(labels.begin() + offsets[i], labels.begin() + offsets[i + 1]);
     example.prompt = prompts.empty() ? 1 : prompts[i];
-    batch.push(example);
+    batch.push(example, 1, inserted);
   }
   return batch;
 }
@@ -45,6 +46,17 @@ inline train::Batch golden_batch(const io::Safetensors& io, const std::vector<In
 inline std::vector<Index> every_row(Index count) {
   std::vector<Index> rows(static_cast<std::size_t>(count));
   std::iota(rows.begin(), rows.end(), Index{0});
+  return rows;
+}
+
+/// The rows of the tokens of a batch: all but its placeholders.
+inline std::vector<Index> token_rows(const Ragged& batch) {
+  std::vector<Index> rows;
+  for (Index i = 0; i < batch.sequences(); ++i) {
+    for (Index row = batch.first_token(i); row < batch.begin(i + 1); ++row) {
+      rows.push_back(row);
+    }
+  }
   return rows;
 }
 

@@ -103,6 +103,8 @@ struct TinySequence {
   Index length = 1;
   Index prompt = 1;
   Index adapter = 1;
+  Index inserted = 0;
+  std::uint64_t subspace = whole_subspace;
 };
 
 /// Random tokens; of the labels about every third is ignored.
@@ -111,6 +113,7 @@ struct TinySequence {
   const Random random(seed, 77);
   train::Example example;
   example.prompt = s.prompt;
+  example.subspace = s.subspace;
   for (Index t = 0; t < s.length; ++t) {
     const auto i = static_cast<std::uint64_t>(t);
     example.ids.push_back(static_cast<std::int32_t>(random.below(i, static_cast<std::uint64_t>(c.vocab))));
@@ -122,7 +125,7 @@ struct TinySequence {
                                              std::uint64_t seed) {
   train::Batch batch;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
-    batch.push(tiny_example(c, sequences[i], seed + i), sequences[i].adapter);
+    batch.push(tiny_example(c, sequences[i], seed + i), sequences[i].adapter, sequences[i].inserted);
   }
   return batch;
 }

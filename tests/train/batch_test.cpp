@@ -20,6 +20,23 @@ TEST_CASE("row t predicts the label of token t + 1 of its own sequence, and the 
   CHECK(batch.ragged.adapter == std::vector<Index>{1, 3});
 }
 
+TEST_CASE("placeholders stand before the tokens, are token 0, and predict nothing") {
+  train::Batch batch;
+  batch.push({{5, 6, 7}, {5, 6, 7}, 1}, 1, 2);
+  batch.push({.ids = {8, 9}, .labels = {8, 9}, .prompt = 1, .subspace = 0b10});
+  CHECK(batch.tokens == std::vector<std::int32_t>{0, 0, 5, 6, 7, 8, 9});
+  CHECK(batch.rows == std::vector<Index>{2, 3, 5});
+  CHECK(batch.targets == std::vector<std::int32_t>{6, 7, 9});
+  CHECK(batch.ragged.offsets == std::vector<Index>{0, 5, 7});
+  CHECK(batch.ragged.prompt == std::vector<Index>{1, 1});
+  CHECK(batch.ragged.inserted == std::vector<Index>{2, 0});
+  CHECK(batch.ragged.subspace == std::vector<std::uint64_t>{whole_subspace, 0b10});
+  const std::vector<train::Example> examples = {{{1, 2}, {1, 2}, 1}};
+  const Index chosen[] = {0};
+  CHECK(train::make_batch(examples, chosen, 1).tokens == std::vector<std::int32_t>{0, 1, 2});
+  CHECK(train::batch_at(examples, 0, 2, 1).tokens == std::vector<std::int32_t>{0, 1, 2, 0, 1, 2});
+}
+
 TEST_CASE("an example counts the labels that something predicts") {
   CHECK(train::Example{{1, 2, 3}, {1, ignored, 3}, 2}.labelled() == 1);
   CHECK(train::Example{{1}, {1}, 0}.labelled() == 0);

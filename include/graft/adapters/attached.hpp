@@ -75,6 +75,20 @@ class Attached<T, Stack<Ats...>> {
     });
   }
 
+  /// Placeholders that a sequence needs before its first token (train::Batch::push): the sum over the parts that insert.
+  [[nodiscard]] Index inserted() const {
+    return std::apply([](const auto&... part) { return (Index{0} + ... + inserted_by(part)); }, parts);
+  }
+  /// Those of one part.
+  template <class A>
+  [[nodiscard]] static Index inserted_by(const Grafts<A, T>& part) {
+    if constexpr (inserting_adapter<A>) {
+      return part.modules.empty() ? 0 : part.modules.front().recipe.inserted();
+    } else {
+      return 0;
+    }
+  }
+
   /// Whether any module stands at one of the sites of a layer.
   [[nodiscard]] bool any(Index layer, Sites sites) const {
     return std::apply([&](const auto&... part) { return (any_of(part, layer, sites) || ...); }, parts);

@@ -32,6 +32,8 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
       const Index id = static_cast<Index>(k) + 1;
       member.runs = rows_of_adapter(batch, id, std::move(member.runs));
       std::uint64_t number = 0;
+      check_placeholders(batch, id, member.attached->inserted());
+      Index filled = 0;
       each_part(member, [&](auto& part, auto& caches) {
         caches.caches.resize(part.modules.size());
         caches.random.clear();
@@ -39,7 +41,12 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
           caches.random.push_back(dropout.child(number++));
         }
         using A = std::remove_cvref_t<decltype(part.adapter)>;
-        if constexpr (representation_adapter<A>) {
+        if constexpr (inserting_adapter<A>) {
+          const RowRange own{filled, AttachedType::inserted_by(part)};
+          filled += own.rows;
+          EditRows& rows = caches.rows[static_cast<int>(Part::both)];
+          rows = placeholder_rows(batch, own, id, block_rows, std::move(rows));
+        } else if constexpr (representation_adapter<A>) {
           for (const Part p : {Part::both, Part::prefix, Part::suffix}) {
             EditRows& rows = caches.rows[static_cast<int>(p)];
             if (!part.modules.empty()) {
@@ -144,10 +151,11 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
           for (Index m = here.begin; m < here.begin + here.rows; ++m) {
             const auto i = static_cast<std::size_t>(m);
             auto& grafted = part.modules[i];
-            const bool edits = (one & site::stream) != 0;
-            const auto& list = caches.rows[static_cast<int>(grafted.part)].in_batch;
+            constexpr bool edits = representation_adapter<std::remove_cvref_t<decltype(part.adapter)>>;
+            const EditRows& chosen = caches.rows[static_cast<int>(grafted.part)];
             visit(grafted, caches.caches[i],
-                  Extent{edits ? static_cast<Index>(list.size()) : tokens_, block_rows_, keep, caches.random[i]});
+                  Extent{edits ? static_cast<Index>(chosen.in_batch.size()) : tokens_, block_rows_, keep,
+                         caches.random[i], chosen.subspaces});
           }
         }
       });

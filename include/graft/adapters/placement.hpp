@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>  // find, max, min
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -67,8 +68,9 @@ enum class Part { both, prefix, suffix };
 
 /// The rows of a batch that a part edits, in rising order: in the batch, and within a block of `block_rows`.
 struct EditRows {
-  std::vector<Index> in_batch;  ///< counted in the batch
-  std::vector<Index> in_block;  ///< counted in their block
+  std::vector<Index> in_batch;           ///< counted in the batch
+  std::vector<Index> in_block;           ///< counted in their block
+  std::vector<std::uint64_t> subspaces;  ///< rows of R that each carries; empty where all carry the whole
 };
 
 /// pyreft's rule without its padding: with prompt length L the first min(first, L/2) and the last min(last, L/2) tokens
@@ -78,11 +80,15 @@ struct EditRows {
                                         Index block_rows, EditRows rows = {}) {
   rows.in_batch.clear();
   rows.in_block.clear();
+  rows.subspaces.clear();
   const auto push = [&](Index sequence, Index from, Index to) {  // positions [from, to)
     const auto i = static_cast<std::size_t>(sequence);
     for (Index p = std::max(from, batch.start[i]); p < std::min(to, batch.start[i] + batch.length(sequence)); ++p) {
       rows.in_batch.push_back(batch.begin(sequence) + p - batch.start[i]);
       rows.in_block.push_back(rows.in_batch.back() % block_rows);
+      if (!batch.subspace.empty()) {
+        rows.subspaces.push_back(batch.subspace[i]);
+      }
     }
   };
   for (Index i = 0; i < batch.sequences(); ++i) {
@@ -90,6 +96,7 @@ struct EditRows {
       continue;
     }
     const Index prompt = batch.prompt[static_cast<std::size_t>(i)];
+    const Index text = batch.inserted[static_cast<std::size_t>(i)];  // positions are counted in it
     if (positions.all) {
       push(i, 0, batch.start[static_cast<std::size_t>(i)] + batch.length(i));
       continue;
@@ -100,10 +107,42 @@ struct EditRows {
                               " names no position (use --positions all)");
     }
     if (part != Part::suffix) {
-      push(i, 0, std::min(positions.first, prompt / 2));
+      push(i, text, text + std::min(positions.first, prompt / 2));
     }
     if (part != Part::prefix) {
-      push(i, prompt - std::min(positions.last, prompt / 2), prompt);
+      push(i, text + prompt - std::min(positions.last, prompt / 2), text + prompt);
+    }
+  }
+  return rows;
+}
+
+/// Every sequence that uses `adapter` has `expected` placeholders, all of them in its first rows; otherwise adapter.745.
+inline void check_placeholders(const Ragged& batch, Index adapter, Index expected) {
+  for (Index s = 0; s < batch.sequences(); ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    const Index held = batch.start[i] == 0 ? batch.length(s) : batch.start[i];
+    if (batch.adapter[i] == adapter && (batch.inserted[i] != expected || held < expected)) {
+      fail("adapter.745", "sequence " + std::to_string(s) + " has " + std::to_string(batch.inserted[i]) +
+                              " placeholders, its adapter fills " + std::to_string(expected) +
+                              "; build the batch with Attached::inserted() of them, and give them to one call");
+    }
+  }
+}
+
+/// The rows of the placeholders `own` (counted from the start of a sequence) of every sequence that uses `adapter`; a step
+/// that starts behind them holds none. In the memory of `rows`.
+[[nodiscard]] inline EditRows placeholder_rows(const Ragged& batch, RowRange own, Index adapter, Index block_rows,
+                                               EditRows rows = {}) {
+  rows.in_batch.clear();
+  rows.in_block.clear();
+  for (Index s = 0; s < batch.sequences(); ++s) {
+    const auto i = static_cast<std::size_t>(s);
+    if (batch.adapter[i] != adapter || batch.start[i] > 0) {
+      continue;
+    }
+    for (Index p = own.begin; p < own.begin + own.rows; ++p) {
+      rows.in_batch.push_back(batch.begin(s) + p);
+      rows.in_block.push_back(rows.in_batch.back() % block_rows);
     }
   }
   return rows;

@@ -21,6 +21,8 @@ struct At {
       "At<sites, A>: A adds to a linear map; it belongs on site::query ... site::down, not on a stream or a norm");
   static_assert(!representation_adapter<A> || (S & ~site::stream) == 0,
                 "At<sites, A>: A rewrites hidden rows; it belongs on a stream: site::residual, site::attention, ...");
+  static_assert((S & ~sites_of<A>()) == 0,
+                "At<sites, A>: A does not stand at one of these sites; A::sites are its places");
   static_assert(S != site::none, "At<sites, A>: no site is named");
 
   using Adapter = A;                 ///< the recipe

@@ -13,11 +13,21 @@ namespace graft::adapters {
 
 /// Rank-r edit of hidden rows h(E,d). With e = source - [R h] and the upstream gradient D, t = D R':
 ///
-///   h' = h + e R,   dh = D + [t W] - [t R],   dW = t'h,   db = sum t,   dR = e'D - [t'h].
+///   h' = h + e R,   dh = D + [t W] - [t R],   dW = t'h,   db = sum t,   dR = e'D - [t'h],   [db2 = -sum t].
+///
+/// A sequence that carries some rows S of R only (Ragged::subspace) has e and t zero in the other columns: SubLoReFT,
+/// h' = h + R_S'(W h + b - R h)_S. The edits of a partition of the rows add up to the edit of all.
+///
+/// With an activated source f(u), u = W h + b, the W and b terms have t o f'(u) in place of t.
 template <Index Rank = dynamic, basis Basis = policies::Orthonormal, class Source = policies::Affine,
           class Form = policies::Difference, class Start = policies::IdentityStart>
 struct Subspace {
   static constexpr std::string_view name = "subspace";  ///< in files and messages
+
+  /// Whether the source is bent by f, and whether b2 exists. @{
+  static constexpr bool is_activated = requires { Source::activation; };
+  static constexpr bool is_biased = requires { Form::has_bias; };
+  /// @}
 
   Index rank = Rank == dynamic ? 4 : Rank;  ///< r
   double dropout = 0;                       ///< on the whole edited row, as pyreft has it
@@ -35,9 +45,9 @@ struct Subspace {
     visit("source", policy_name<Source>());
     visit("form", policy_name<Form>());
   }
-  /// 2 d r + r numbers, or d r + r where the source does not read h. R counts in full, as the papers count it.
+  /// 2 d r + r numbers, or d r + r where the source does not read h; r more with b2. R counts in full, as the papers count it.
   [[nodiscard]] Index trained(const Place& place) const {
-    return (Source::reads_hidden ? 2 : 1) * place.outputs * rank + rank;
+    return (Source::reads_hidden ? 2 : 1) * place.outputs * rank + (is_biased ? 2 : 1) * rank;
   }
 
   /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row; nothing of size d x d exists.
@@ -46,12 +56,14 @@ struct Subspace {
    public:
     /// What one pass has in hand, for the E rows that it edits.
     struct Cache {
-      Slab<T> h;           ///< (E,d) before the edit
-      Slab<T> e;           ///< (E,r) source - R h
-      Slab<T> delta;       ///< (E,d) upstream gradient
-      Slab<T> t;           ///< (E,r) its image under R
-      Random dropout{0};   ///< masks of this pass
-      bool keeps = false;  ///< a backward follows
+      Slab<T> h;                                 ///< (E,d) before the edit
+      Slab<T> e;                                 ///< (E,r) source - R h
+      Slab<T> u;                                 ///< (E,r) W h + b under an activation, then the gradient of it
+      Slab<T> delta;                             ///< (E,d) upstream gradient
+      Slab<T> t;                                 ///< (E,r) its image under R
+      Random dropout{0};                         ///< masks of this pass
+      std::span<const std::uint64_t> subspaces;  ///< rows of R for each edited row, where not all
+      bool keeps = false;                        ///< a backward follows
     };
 
     Module() = default;
@@ -64,14 +76,17 @@ struct Subspace {
       if constexpr (Source::reads_hidden) {
         w_ = Parameter<T>(recipe.rank, d);
       }
-      if constexpr (!Start::is_identity) {
+      if constexpr (is_biased) {
+        b2_ = Parameter<T>(1, recipe.rank);
+      }
+      if constexpr (!Start::is_identity || is_activated) {
         start_random(d, random.child(1));
       } else if constexpr (Source::reads_hidden && Form::subtracts) {
         be.copy(chart_.rows(r_), w_.value);
       }
     }
 
-    /// Calls visit(name, parameter) for R, W where the source reads h, and b.
+    /// Calls visit(name, parameter) for R, W where the source reads h, b, and b2 where there is one.
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
       visit("R", r_);
@@ -79,6 +94,9 @@ struct Subspace {
         visit("W", w_);
       }
       visit("b", b_);
+      if constexpr (is_biased) {
+        visit("b2", b2_);
+      }
     }
     /// R itself, whatever the chart trains.
     [[nodiscard]] View<const T> basis() const { return chart_.rows(r_); }
@@ -93,12 +111,20 @@ struct Subspace {
       chart_.retract(be, r_);
     }
 
-    /// h and e, which live until the backward.
+    /// h, e and u, which live until the backward. A subspace names rows of R among the first 64: more are adapter.743.
     void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
+      if (!extent.subspaces.empty() && r() > 64) {
+        fail("adapter.743",
+             "sequences carry subspaces of R, which name its rows by 64 bits; found rank " + std::to_string(r()));
+      }
+      cache.subspaces = extent.subspaces;
       cache.keeps = extent.keep;
       cache.dropout = extent.dropout;
       cache.h = arena.slab<T>("adapter: edited rows", true, extent.keep ? extent.rows : 0, 0, d());
       cache.e = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
+      if constexpr (is_activated) {
+        cache.u = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
+      }
     }
     /// delta and t, which the layer gives back.
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
@@ -118,9 +144,17 @@ struct Subspace {
       if constexpr (Source::reads_hidden) {
         be.gemm_nt(1, h, w_.value, 1, e);  // (E,d)(r,d)' -> (E,r)
       }
+      if constexpr (is_activated) {
+        be.copy(e, cache.u.at(block));
+        be.activation(Source::activation, e, e);
+      }
       if constexpr (Form::subtracts) {
         be.gemm_nt(-1, h, basis(), 1, e);
       }
+      if constexpr (is_biased) {
+        be.add_bias(-1, b2_.value, e);
+      }
+      keep_subspace(be, cache, block, e);
       be.gemm_nn(1, e, basis(), 1, h);  // (E,r)(r,d) -> (E,d)
       if (drops(cache)) {
         be.dropout(dropout_, cache.dropout, block.begin, h, h);
@@ -136,8 +170,12 @@ struct Subspace {
       }
       be.copy(dh, cache.delta.at(block));
       be.gemm_nt(1, dh, basis(), 0, t);  // (E,d)(r,d)' -> (E,r)
+      keep_subspace(be, cache, block, t);
+      if constexpr (is_activated) {
+        be.activation_vjp(Source::activation, cache.u.at(block), t, cache.u.at(block));
+      }
       if constexpr (Source::reads_hidden) {
-        be.gemm_nn(1, t, w_.value, 1, dh);  // (E,r)(r,d) -> (E,d)
+        be.gemm_nn(1, source_gradient(cache).at(block), w_.value, 1, dh);  // (E,r)(r,d) -> (E,d)
       }
       if constexpr (Form::subtracts) {
         be.gemm_nn(-1, t, basis(), 1, dh);
@@ -149,9 +187,12 @@ struct Subspace {
     void gradients(const B& be, Cache& cache, RowRange run) {
       const auto rows = [&](const Slab<T>& slab) { return slab.wide().middle_rows(run.begin, run.rows); };
       if constexpr (Source::reads_hidden) {
-        be.gemm_tn(1, rows(cache.t), rows(cache.h), 1, w_.gradient.view());  // -> (r,d)
+        be.gemm_tn(1, rows(source_gradient(cache)), rows(cache.h), 1, w_.gradient.view());  // -> (r,d)
       }
-      be.add_column_sums(1, rows(cache.t), b_.gradient.view());
+      be.add_column_sums(1, rows(source_gradient(cache)), b_.gradient.view());
+      if constexpr (is_biased) {
+        be.add_column_sums(-1, rows(cache.t), b2_.gradient.view());
+      }
       const View<T> dr = chart_.rows_gradient(r_);
       be.gemm_tn(1, rows(cache.e), rows(cache.delta), 1, dr);
       if constexpr (Form::subtracts) {
@@ -163,8 +204,18 @@ struct Subspace {
    private:
     [[nodiscard]] Index r() const { return b_.value.cols; }
     [[nodiscard]] Index d() const { return basis().cols; }
+    /// t, or t o f'(u) once edit_vjp has made it.
+    [[nodiscard]] static const Slab<T>& source_gradient(const Cache& cache) { return is_activated ? cache.u : cache.t; }
     [[nodiscard]] bool drops(const Cache& cache) const { return cache.keeps && dropout_ > 0; }
 
+    /// SubLoReFT: a row of x(E,r) keeps the columns that its sequence carries.
+    template <class B>
+    static void keep_subspace(const B& be, const Cache& cache, Block block, View<T> x) {
+      if (!cache.subspaces.empty()) {
+        be.keep_cols(
+            cache.subspaces.subspan(static_cast<std::size_t>(block.begin), static_cast<std::size_t>(block.rows)), x);
+      }
+    }
     static Index checked_rank(const Subspace& recipe, const Place& place) {
       if (recipe.rank < 1 || recipe.rank > place.outputs || (Rank != dynamic && recipe.rank != Rank)) {
         fail("adapter.620",
@@ -176,10 +227,14 @@ struct Subspace {
     }
     void start_random(Index width, Random random) {
       const double bound = 1.0 / std::sqrt(static_cast<double>(width));
-      for (Index j = 0; j < r(); ++j) {
-        const double u = random.uniform(static_cast<std::uint64_t>(j));
-        b_.value(0, j) = T(static_cast<real_type<T>>(Source::reads_hidden ? bound * (2 * u - 1) : u));
-      }
+      const auto fill = [&](Parameter<T>& bias, Random stream, bool is_centred) {
+        for (Index j = 0; j < bias.size(); ++j) {
+          const double u = stream.uniform(static_cast<std::uint64_t>(j));
+          bias.value(0, j) = T(static_cast<real_type<T>>(is_centred ? bound * (2 * u - 1) : u));
+        }
+      };
+      fill(b_, random, Source::reads_hidden);
+      fill(b2_, random.child(1), true);
       if constexpr (Source::reads_hidden) {
         policies::KaimingUniform::fill(w_.value, random.child(0));
       }
@@ -189,6 +244,7 @@ struct Subspace {
     Parameter<T> r_;
     Parameter<T> w_;
     Parameter<T> b_;
+    Parameter<T> b2_;
     double dropout_ = 0;
   };
 };
@@ -199,6 +255,12 @@ using LoReft = Subspace<Rank, policies::Orthonormal, policies::Affine, policies:
 /// h + W2'(W1 h + b - W2 h): LoReFT without the constraint.
 template <Index Rank = dynamic, class Start = policies::IdentityStart>
 using NoReft = Subspace<Rank, policies::Free, policies::Affine, policies::Difference, Start>;
+/// h + W2'(W1 h + b - W2 h - b2): NoReFT with pyreft's add_bias.
+template <Index Rank = dynamic, class Start = policies::IdentityStart>
+using BiasedNoReft = Subspace<Rank, policies::Free, policies::Affine, policies::BiasedDifference, Start>;
+/// h + R'(f(W h + b) - R h), R orthonormal: LoReFT with pyreft's act_fn.
+template <ops::Activation F, Index Rank = dynamic, class Start = policies::RandomStart>
+using ActivatedLoReft = Subspace<Rank, policies::Orthonormal, policies::Activated<F>, policies::Difference, Start>;
 /// h + W2'(W1 h + b): the paper's DiReFT; pyreft calls it NodireftIntervention.
 template <Index Rank = dynamic, class Start = policies::IdentityStart>
 using NodiReft = Subspace<Rank, policies::Free, policies::Affine, policies::Direct, Start>;

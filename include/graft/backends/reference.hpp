@@ -117,6 +117,16 @@ struct Reference {
   void gated_activation_vjp(ops::Activation kind, In<T> gate, In<T> up, In<T> da, View<T> dgate, View<T> dup) const {
     ops::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
+  /// y = f(x); y may be x.
+  template <scalar T>
+  void activation(ops::Activation kind, In<T> x, View<T> y) const {
+    ops::activation(kind, x, y);
+  }
+  /// dx = dy f'(x); dx may be x or dy.
+  template <scalar T>
+  void activation_vjp(ops::Activation kind, In<T> x, In<T> dy, View<T> dx) const {
+    ops::activation_vjp(kind, x, dy, dx);
+  }
   /// logits(N,V), N labels => nll(N,1); where `scale` is not 0 the logits become scale * (softmax - onehot(label)).
   template <scalar T>
   void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) const {
@@ -142,11 +152,16 @@ struct Reference {
   void scale(Same<T> alpha, View<T> y) const {
     ops::scale(alpha, y);
   }
-  /// Every row of y(T,N) += bias(1,N).
+  /// Every row of y(T,N) += alpha bias(1,N). @{
+  template <class S, scalar T>
+  void add_bias(Same<T> alpha, View<S> bias, View<T> y) const {
+    ops::add_bias(alpha, bias, y);
+  }
   template <class S, scalar T>
   void add_bias(View<S> bias, View<T> y) const {
     ops::add_bias(bias, y);
   }
+  /// @}
   /// y(T,N) += (scale(1,N) - 1) x(T,N), column by column: the x within y becomes scale x.
   template <scalar T>
   void rescale_columns(In<T> scale, In<T> x, View<T> y) const {
@@ -199,6 +214,12 @@ struct Reference {
   template <class I, scalar T>
   void scatter_add_cols(Same<T> alpha, In<T> cols, std::span<const I> list, View<T> onto) const {
     ops::scatter_add_cols(alpha, cols, list, onto);
+  }
+
+  /// x(i, j) = 0 where bit j of bits[i] is 0.
+  template <scalar T>
+  void keep_cols(std::span<const std::uint64_t> bits, View<T> x) const {
+    ops::keep_cols(bits, x);
   }
 
   // --- attention ----------------------------------------------------------------------------------------------------

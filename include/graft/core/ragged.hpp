@@ -2,6 +2,7 @@
 // Ragged: sequences stand one after another in the rows of every matrix, with their offsets beside them. No padding exists.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -9,28 +10,50 @@
 
 namespace graft {
 
+/// Rows of R that a sequence carries, bit j for row j (SubLoReFT): all of them.
+inline constexpr std::uint64_t whole_subspace = ~std::uint64_t{0};
+
 /// What the rows of a batch mean. Sequence i owns rows offsets[i] .. offsets[i + 1].
 struct Ragged {
   std::vector<Index> offsets{0};  ///< one more than there are sequences
   std::vector<Index> prompt;      ///< tokens of the sequence that precede its first trained token; ReFT counts in them
   std::vector<Index> start;       ///< position of its first row: 0, or the length of what a cache already holds
   std::vector<Index> adapter;     ///< which adapter of the bank its rows go through; 0 = none
+  std::vector<Index> inserted;    ///< placeholders before its first token: rows that an adapter fills (prompt tuning)
+  std::vector<std::uint64_t> subspace;  ///< rows of R that edit the sequence; empty where all carry the whole
 
   [[nodiscard]] Index sequences() const { return static_cast<Index>(offsets.size()) - 1; }  ///< how many there are
   [[nodiscard]] Index tokens() const { return offsets.back(); }  ///< T, the rows of every matrix
   /// Its first row.
   [[nodiscard]] Index begin(Index sequence) const { return offsets[static_cast<std::size_t>(sequence)]; }
+  /// The row of its first token, behind the placeholders that this batch holds.
+  [[nodiscard]] Index first_token(Index sequence) const {
+    const auto i = static_cast<std::size_t>(sequence);
+    return begin(sequence) + (inserted[i] > start[i] ? inserted[i] - start[i] : 0);
+  }
   /// Its rows in this batch.
   [[nodiscard]] Index length(Index sequence) const { return begin(sequence + 1) - begin(sequence); }
 
-  /// Appends a sequence of `length` rows.
-  void push(Index length, Index prompt_length, Index start_position = 0, Index adapter_id = 1) {
-    require(length > 0 && prompt_length >= 0 && start_position >= 0 && adapter_id >= 0, "shape.110",
-            "Ragged: a sequence has at least one row, and no negative prompt, start or adapter");
+  /// Appends a sequence of `length` rows, placeholders included where start_position is before them.
+  void push(Index length, Index prompt_length, Index start_position = 0, Index adapter_id = 1, Index placeholders = 0) {
+    require(length > 0 && prompt_length >= 0 && start_position >= 0 && adapter_id >= 0 && placeholders >= 0,
+            "shape.110",
+            "Ragged: a sequence has at least one row, and no negative prompt, start, adapter or placeholders");
     offsets.push_back(tokens() + length);
     prompt.push_back(prompt_length);
     start.push_back(start_position);
     adapter.push_back(adapter_id);
+    inserted.push_back(placeholders);
+    if (!subspace.empty()) {
+      subspace.push_back(whole_subspace);
+    }
+  }
+  /// The last sequence carries only these rows of R.
+  void carry(std::uint64_t rows) {
+    if (rows != whole_subspace || !subspace.empty()) {
+      subspace.resize(static_cast<std::size_t>(sequences()), whole_subspace);
+      subspace.back() = rows;
+    }
   }
 };
 

@@ -142,10 +142,12 @@ struct DecoderBlock {
       be.copy(rows(x, b), r);
       be.add(1, y, r);
       be.rms_norm(norm(feed_forward_norm), r, h);
+      graft.at(site::feed_forward).read(be, b, h);
       gate.forward(be, b, scratch.linear, graft.at(site::gate), h, now.gate.at(b));
       up.forward(be, b, scratch.linear, graft.at(site::up), h, now.up.at(b));
       be.gated_activation(activation, now.gate.at(b), now.up.at(b), a);
       down.forward(be, b, scratch.linear, graft.at(site::down), a, y);
+      graft.at(site::feed_forward).add(be, b, y);
       graft.at(site::feed_forward).edit(be, b, y);
       be.copy(r, out);
       be.add(1, y, out);
@@ -187,6 +189,7 @@ struct DecoderBlock {
       return;
     }
     graft.at(site::feed_forward).edit_gradients(be);
+    graft.at(site::feed_forward).gradients(be, scratch.h, scratch.dy_down);
     graft.at(site::down).gradients(be, scratch.a, scratch.dy_down);
     graft.at(site::gate).gradients(be, scratch.h, scratch.dgate);
     graft.at(site::up).gradients(be, scratch.h, scratch.dup);
@@ -227,16 +230,19 @@ struct DecoderBlock {
     const View<C> dh = scratch.dh.at(b);
     be.copy(d, dy);
     graft.at(site::feed_forward).edit_vjp(be, b, dy);
+    graft.at(site::feed_forward).add_vjp(be, b, dy);
     if (graft.at(site::down).needs_input()) {
       be.gated_activation(activation, now.gate.at(b), now.up.at(b), a);
     }
     down.backward(be, b, scratch.linear, graft.at(site::down), a, dy, 0, da);
     be.gated_activation_vjp(activation, now.gate.at(b), now.up.at(b), da, scratch.dgate.at(b), scratch.dup.at(b));
-    if (graft.at(site::gate).needs_input() || graft.at(site::up).needs_input()) {
+    if (graft.at(site::gate).needs_input() || graft.at(site::up).needs_input() ||
+        graft.at(site::feed_forward).needs_input()) {
       be.rms_norm(norm(feed_forward_norm), now.r.at(b), h);
     }
     gate.backward(be, b, scratch.linear, graft.at(site::gate), h, scratch.dgate.at(b), 0, dh);
     up.backward(be, b, scratch.linear, graft.at(site::up), h, scratch.dup.at(b), 1, dh);
+    graft.at(site::feed_forward).read_vjp(be, b, dh);
     be.rms_norm_vjp(norm(feed_forward_norm), now.r.at(b), dh, d);
   }
 

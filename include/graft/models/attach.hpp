@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>  // find
+#include <bit>        // popcount
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ template <class A, class Model>
                                                                          Random random) {
   if constexpr (std::same_as<A, adapters::Full>) {
     return full_module(model, place.layer, place.where);
-  } else if constexpr (representation_adapter<A>) {
+  } else if constexpr (representation_adapter<A> || half_block_adapter<A>) {
     return {recipe, be, place, random};
   } else {
     using Module = typename A::template Module<typename Model::C>;
@@ -105,7 +106,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
     }
   }
   part.slots.assign(static_cast<std::size_t>(model.layer_count() * site::count), {});
-  const bool untied = representation_adapter<A> && placement.splits();
+  const bool untied = representation_adapter<A> && !inserting_adapter<A> && placement.splits();
   std::vector<Grafted<A, typename Model::C>>& modules = part.modules;
   for (Index layer = 0; layer < model.layer_count(); ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {
@@ -122,6 +123,15 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
   }
   if (modules.empty()) {
     fail("adapter.641", "no module of the model matches the layers and sites of \"" + std::string(A::name) + "\"");
+  }
+  if constexpr (inserting_adapter<A>) {
+    const Index full = std::popcount(A::sites) * ((A::sites & site::once) != 0 ? 1 : model.layer_count());
+    if (static_cast<Index>(modules.size()) != full) {
+      fail("adapter.746",
+           "\"" + std::string(A::name) + "\" stands at " + std::to_string(modules.size()) + " places of its " +
+               std::to_string(full) +
+               ": where it does not, its placeholders would be read as tokens. Give it all layers and sites");
+    }
   }
   parallel_for(static_cast<Index>(modules.size()), [&](Index m, Index) {  // skeletons take time
     auto& grafted = modules[static_cast<std::size_t>(m)];

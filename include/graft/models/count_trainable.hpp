@@ -43,7 +43,7 @@ template <class AtType>
 [[nodiscard]] Index count_part(const LlamaConfig& config, const std::vector<TensorSpec>& specs, const AtType& at) {
   using A = typename AtType::Adapter;
   const Placement& placement = at.placement;
-  const bool untied = representation_adapter<A> && placement.splits();
+  const bool untied = representation_adapter<A> && !inserting_adapter<A> && placement.splits();
   Index total = 0;
   for (Index layer = 0; layer < config.layers; ++layer) {
     for (Sites one = 1; one < (1u << site::count); one <<= 1) {

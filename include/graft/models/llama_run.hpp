@@ -274,8 +274,8 @@ class LlamaRun {
     const auto reads = [&](Sites one) { return at(one).needs_all_inputs(); };
     const auto pulls = [&](Sites one) { return at(one).needs_all_output_gradients(); };
     const bool back = keeps(l);
-    const bool wide_h =
-        back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) || reads(site::up));
+    const bool wide_h = back && (reads(site::query) || reads(site::key) || reads(site::value) || reads(site::gate) ||
+                                 reads(site::up) || reads(site::feed_forward));
     const bool wide_dh = back && (reads(site::attention_norm) || reads(site::feed_forward_norm));
     layers::BlockScratch<P> s;
     layers::BlockKept<P>& kept = kept_[static_cast<std::size_t>(l)];
@@ -299,7 +299,7 @@ class LlamaRun {
     s.dgate = slab(pulls(site::gate), c.ffn);
     s.dup = slab(pulls(site::up), c.ffn);
     s.dh = slab(wide_dh, c.dim);
-    s.dy_down = slab(pulls(site::down), c.dim);
+    s.dy_down = slab(pulls(site::down) || pulls(site::feed_forward), c.dim);
     s.dy_output = slab(pulls(site::output), c.dim);
     s.dq = slab(true, c.q_dim()).data;
     s.dk = slab(true, c.kv_dim()).data;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// elementwise: copies with conversion, sums, bias rows, dropout, and the few whole-matrix reductions.
+// elementwise: copies with conversion, sums, bias rows, gains of columns, dropout, and the few whole-matrix reductions.
 #pragma once
 
 #include <cstdint>
@@ -60,15 +60,20 @@ void scale(Same<T> alpha, View<T> y) {
   }
 }
 
-/// Every row of y(T,N) += bias(1,N).
+/// Every row of y(T,N) += alpha bias(1,N).
 template <class S, scalar T>
-void add_bias(View<S> bias, View<T> y) {
+void add_bias(Same<T> alpha, View<S> bias, View<T> y) {
   require(bias.cols == y.cols, "shape.129", "add_bias: bias(1,N) and y(T,N) disagree");
   for (Index i = 0; i < y.rows; ++i) {
     for (Index j = 0; j < y.cols; ++j) {
-      y(i, j) += to<T>(bias(0, j));
+      y(i, j) += alpha * to<T>(bias(0, j));
     }
   }
+}
+/// The same with alpha = 1.
+template <class S, scalar T>
+void add_bias(View<S> bias, View<T> y) {
+  add_bias(T{1}, bias, y);
 }
 
 /// sum(1,N) += alpha times the sum of the rows of y(T,N), in order: the gradient of a bias.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gather and scatter: whole rows or whole columns chosen by index lists (embeddings, edited positions, skeletons).
+// gather and scatter: whole rows or whole columns chosen by index lists (embeddings, edited positions, skeletons), and rows that
+// keep only some of their columns (subspaces).
 #pragma once
 
 #include <cstdint>
@@ -77,6 +78,20 @@ void scatter_add_cols(Same<T> alpha, In<T> cols, std::span<const I> list, View<T
   for (Index i = 0; i < cols.rows; ++i) {
     for (Index j = 0; j < cols.cols; ++j) {
       onto(i, static_cast<Index>(list[static_cast<std::size_t>(j)])) += alpha * cols(i, j);
+    }
+  }
+}
+
+/// x(i, j) = 0 where bit j of bits[i] is 0: row i keeps the columns that its bits name. At most 64 columns.
+template <scalar T>
+void keep_cols(std::span<const std::uint64_t> bits, View<T> x) {
+  require(x.rows == static_cast<Index>(bits.size()) && x.cols <= 64, "shape.127",
+          "keep_cols: x(T,N) needs a word of bits for each row, and at most 64 columns");
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      if ((bits[static_cast<std::size_t>(i)] >> j & 1u) == 0) {
+        x(i, j) = T{};
+      }
     }
   }
 }

@@ -16,9 +16,10 @@ inline constexpr std::int32_t ignored = -100;
 /// labels[t] is ids[t] where token t is trained, else `ignored`; label 0 is never predicted. `prompt` counts the tokens
 /// before the first trained one.
 struct Example {
-  std::vector<std::int32_t> ids;     ///< token ids
-  std::vector<std::int32_t> labels;  ///< one for every id
-  Index prompt = 0;                  ///< tokens before the first trained one
+  std::vector<std::int32_t> ids;            ///< token ids
+  std::vector<std::int32_t> labels;         ///< one for every id
+  Index prompt = 0;                         ///< tokens before the first trained one
+  std::uint64_t subspace = whole_subspace;  ///< rows of R that edit it (SubLoReFT)
 
   /// Number of labels that something predicts.
   [[nodiscard]] Index labelled() const {
@@ -39,12 +40,15 @@ struct Batch {
 
   [[nodiscard]] Index labelled() const { return static_cast<Index>(rows.size()); }  ///< tokens that the loss counts
 
-  /// Appends an example whose rows go through adapter `adapter` of the bank.
-  void push(const Example& example, Index adapter = 1) {
+  /// Appends an example whose rows go through adapter `adapter` of the bank, after as many placeholders as that inserts
+  /// (Attached::inserted). Placeholders are token 0 to whoever does not fill them; none is labelled, or predicts.
+  void push(const Example& example, Index adapter = 1, Index inserted = 0) {
     require(example.ids.size() == example.labels.size(), "shape.145",
             "Batch: an example needs a label for every token");
-    const Index begin = ragged.tokens();
-    ragged.push(static_cast<Index>(example.ids.size()), example.prompt, 0, adapter);
+    const Index begin = ragged.tokens() + inserted;
+    ragged.push(static_cast<Index>(example.ids.size()) + inserted, example.prompt, 0, adapter, inserted);
+    ragged.carry(example.subspace);
+    tokens.insert(tokens.end(), static_cast<std::size_t>(inserted), 0);
     tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());
     for (std::size_t t = 1; t < example.labels.size(); ++t) {
       if (example.labels[t] != ignored) {
@@ -55,20 +59,22 @@ struct Batch {
   }
 };
 
-/// A batch of the listed examples.
-[[nodiscard]] inline Batch make_batch(std::span<const Example> examples, std::span<const Index> chosen) {
+/// A batch of the listed examples, each after `inserted` placeholders.
+[[nodiscard]] inline Batch make_batch(std::span<const Example> examples, std::span<const Index> chosen,
+                                      Index inserted = 0) {
   Batch batch;
   for (const Index i : chosen) {
-    batch.push(examples[static_cast<std::size_t>(i)]);
+    batch.push(examples[static_cast<std::size_t>(i)], 1, inserted);
   }
   return batch;
 }
 
-/// Batch number `step` (from 0) of `size` examples as they come, the first again after the last.
-[[nodiscard]] inline Batch batch_at(std::span<const Example> examples, Index step, Index size) {
+/// Batch number `step` (from 0) of `size` examples as they come, the first again after the last; each after `inserted`
+/// placeholders.
+[[nodiscard]] inline Batch batch_at(std::span<const Example> examples, Index step, Index size, Index inserted = 0) {
   Batch batch;
   for (Index i = step * size; i < (step + 1) * size; ++i) {
-    batch.push(examples[static_cast<std::size_t>(i) % examples.size()]);
+    batch.push(examples[static_cast<std::size_t>(i) % examples.size()], 1, inserted);
   }
   return batch;
 }

@@ -44,23 +44,25 @@ struct WantedRows {
   std::vector<std::int32_t> labels;  ///< one for every row
 };
 
-/// The labelled rows of a batch, or all of them.
+/// The labelled rows of a batch, or those of all tokens.
 [[nodiscard]] inline WantedRows wanted_rows(const Batch& batch, bool all) {
   if (!all) {
     return {batch.rows, batch.targets};
   }
   WantedRows wanted;
   std::size_t next = 0;
-  for (Index row = 0; row < batch.ragged.tokens(); ++row) {
-    const bool labelled = next < batch.rows.size() && batch.rows[next] == row;
-    wanted.rows.push_back(row);
-    wanted.labels.push_back(labelled ? batch.targets[next++] : ignored);
+  for (Index i = 0; i < batch.ragged.sequences(); ++i) {
+    for (Index row = batch.ragged.first_token(i); row < batch.ragged.begin(i + 1); ++row) {
+      const bool labelled = next < batch.rows.size() && batch.rows[next] == row;
+      wanted.rows.push_back(row);
+      wanted.labels.push_back(labelled ? batch.targets[next++] : ignored);
+    }
   }
   return wanted;
 }
 
 /// Adds one batch to the sums, one for each of its sequences. `visit`, a callable on View<const C> (n,V), gets the logits
-/// of every row of the batch in order; pass nullptr for none, and only labelled rows are computed.
+/// of every token of the batch in order; pass nullptr for none, and only labelled rows are computed.
 template <class Model, class AttachedType, class Visit>
 void evaluate_batch(const typename Model::Backend& be, const Model& model, models::LlamaRun<Model, AttachedType>& run,
                     std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit,
@@ -128,7 +130,7 @@ template <class Model, class AttachedType, class Visit = std::nullptr_t>
     const Index size = std::min(batch_size, count - first);
     Batch batch;
     for (const Example& example : examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size))) {
-      batch.push(example, attached != nullptr ? 1 : 0);
+      batch.push(example, attached != nullptr ? 1 : 0, attached != nullptr ? attached->inserted() : 0);
     }
     evaluate_batch(be, model, run, std::span<AttachedType* const>(bank, attached != nullptr ? 1 : 0), batch, visit,
                    std::span(sums).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)));

@@ -27,9 +27,10 @@ struct Sampling {
 
 /// What generation is given beside the prompt.
 struct GenerateOptions {
-  Index most = 128;                  ///< tokens to generate at most
-  Sampling sampling{};               ///< how each token is chosen
-  std::vector<std::int32_t> stop{};  ///< ids that end the text; the one that did is part of it
+  Index most = 128;                         ///< tokens to generate at most
+  Sampling sampling{};                      ///< how each token is chosen
+  std::uint64_t subspace = whole_subspace;  ///< rows of R that edit the prompt (SubLoReFT)
+  std::vector<std::int32_t> stop{};         ///< ids that end the text; the one that did is part of it
 };
 
 /// The token that a row of logits gives at step `step`, a function of seed and step.
@@ -75,23 +76,26 @@ template <class Model, class AttachedType, class OnToken>
                                                  const GenerateOptions& options, OnToken&& on_token) {
   using C = typename Model::C;
   const auto length = static_cast<Index>(prompt.size());
-  const Index window = model.config.context;
+  const Index inserted = attached != nullptr ? attached->inserted() : 0;
+  const Index window = model.config.context - inserted;
   if (length == 0 || length >= window) {
     fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
                           std::to_string(window - 1) + ": the model's window is " + std::to_string(window));
   }
   const Index most = std::min(options.most, window - length);
   models::LlamaRun<Model, AttachedType> run;
-  models::KeyStore<C> store(model.config, 1, length + most);
+  models::KeyStore<C> store(model.config, 1, inserted + length + most);
   AttachedType* const bank[] = {attached};
   const std::span<AttachedType* const> adapters(bank, attached != nullptr ? 1 : 0);
   Tensor<C> logits(1, model.config.vocab);
   std::vector<std::int32_t> generated;
-  std::vector<std::int32_t> pending(prompt.begin(), prompt.end());
+  std::vector<std::int32_t> pending(static_cast<std::size_t>(inserted), 0);
+  pending.insert(pending.end(), prompt.begin(), prompt.end());
   with_team([&] {
     for (Index position = 0; static_cast<Index>(generated.size()) < most;) {
       Ragged batch;
-      batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0);
+      batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0, inserted);
+      batch.carry(options.subspace);
       run.forward(be, model, adapters, batch, pending, 1, {}, &store);
       position += batch.tokens();
       const Index last[] = {batch.tokens() - 1};

@@ -23,4 +23,10 @@ TEST_CASE("each published name is the combination of words that its paper or lib
       std::same_as<ConsReft<4>, Subspace<4, policies::Orthonormal, policies::Constant, policies::Difference, Start>>);
   STATIC_REQUIRE(
       std::same_as<LobiReft<4>, Subspace<4, policies::Orthonormal, policies::Constant, policies::Direct, Start>>);
+  STATIC_REQUIRE(
+      std::same_as<BiasedNoReft<4>, Subspace<4, policies::Free, policies::Affine, policies::BiasedDifference, Start>>);
+  using Relu = policies::Activated<ops::Activation::relu>;
+  STATIC_REQUIRE(std::same_as<ActivatedLoReft<ops::Activation::relu, 4, Start>,
+                              Subspace<4, policies::Orthonormal, Relu, policies::Difference, Start>>);
+  STATIC_REQUIRE(Relu::name == "relu");
 }
