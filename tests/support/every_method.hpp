@@ -6,6 +6,7 @@
 #include <cstddef>  // size_t
 #include <tuple>
 
+#include <graft/adapters/curlora.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/stack.hpp>
@@ -20,11 +21,11 @@ using OnStream = At<site::stream, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
-          OnLinear<adapters::TwoStagePmss<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
-          OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
-          OnStream<adapters::LobiReft<>>>;
+          OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::CurLora<>>, OnStream<adapters::LoReft<>>,
+          OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>,
+          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
-constexpr std::size_t first_reft = 4;  // from here on the parts edit streams
+constexpr std::size_t first_reft = 5;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>
