@@ -15,6 +15,7 @@
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/peft_export.hpp>
+#include <graft/models/skeleton_file.hpp>
 
 #include "chosen.hpp"
 #include "engine.hpp"
@@ -76,6 +77,21 @@ void apply_settings(const AdapterRequest& request, Recipe& recipe) {
   }
 }
 
+/// Makes modules with skeletons of a file, where there is one.
+struct ModulesOf {
+  const models::SkeletonFile* prepared = nullptr;
+
+  template <class A, class Model>
+  void operator()(const typename Model::Backend& be, Model& model, Grafted<A, typename Model::C>& grafted,
+                  Random random) const {
+    if (prepared != nullptr) {
+      models::PreparedModules{*prepared}(be, model, grafted, random);
+    } else {
+      FreshModules{}(be, model, grafted, random);
+    }
+  }
+};
+
 }  // namespace detail
 
 template <precision P, class B>
@@ -93,7 +109,19 @@ class EngineOf : public Engine {
   std::string precision() const override { return trains_weights ? "fp32" : "bf16"; }
   std::string backend() const override { return door_; }
 
-  void attach(const AdapterRequest& request, std::uint64_t seed) override {
+  void attach(const AdapterRequest& asked, std::uint64_t seed) override {
+    AdapterRequest request = asked;
+    std::optional<models::SkeletonFile> prepared;
+    if (!request.skeletons.empty()) {
+      prepared = models::open_skeletons(request.skeletons);
+      prepared->check_base(base_);
+      if (!request.settings.contains("rank") && !request.settings.contains("columns") &&
+          !request.settings.contains("rows")) {
+        request.settings["columns"] = static_cast<double>(prepared->choice.columns);
+        request.settings["rows"] = static_cast<double>(prepared->choice.rows);
+        request.settings["clamp"] = prepared->choice.clamp ? 1 : 0;
+      }
+    }
     StackType stack;
     bool found = false;
     for_each_part(stack, [&](std::size_t i, auto& at) {
@@ -109,7 +137,7 @@ class EngineOf : public Engine {
     if (!found) {
       fail("train.435", "the adapter \"" + request.name + "\" trains the weights themselves, which needs --dtype fp32");
     }
-    attached_.emplace(graft::attach(be_, model_, stack, seed));
+    attached_.emplace(graft::attach(be_, model_, stack, seed, detail::ModulesOf{prepared ? &*prepared : nullptr}));
   }
 
   void load_adapter(const models::AdapterFile& file) override {

@@ -96,6 +96,7 @@ void check_init_adapter(const FinetuneSettings& s) {
   refuse_if(s.columns.has_value(), "--columns");
   refuse_if(s.rows.has_value(), "--rows");
   refuse_if(s.clamp, "--clamp-rank");
+  refuse_if(!s.skeletons.empty(), "--skeletons");
   refuse_if(!s.target.empty(), "--target");
   refuse_if(s.layers != "all", "--layers");
   refuse_if(s.last_layers != 0, "--num-layers");

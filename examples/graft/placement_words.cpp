@@ -175,6 +175,11 @@ AdapterRequest request_of(const FinetuneSettings& settings, const models::LlamaC
     fail("train.431", "--dropout is " + std::to_string(*settings.dropout) + ", expected at least 0 and below 1",
          "--dropout");
   }
+  if (!settings.skeletons.empty() && settings.adapter != "pmss") {
+    fail("train.434", "--skeletons has no meaning for the adapter \"" + settings.adapter + "\", only for pmss",
+         "--skeletons");
+  }
+  request.skeletons = settings.skeletons;
   request.placement.layers = parse_layers(settings, config.layers);
   request.placement.sites = parse_targets(settings);
   if (is_reft(settings.adapter)) {

@@ -14,6 +14,7 @@
 #include <graft/core/scalar.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
+#include <graft/linalg/squared_norm.hpp>
 
 namespace graft::linalg {
 
@@ -43,26 +44,19 @@ void project_out(const B& be, View<const T> q, View<T> rows) {
 template <class T, multiplier<T, T> B>
 void orthonormalize_after(const B& be, View<T> rows, Index begin) {
   constexpr Index few = 32;  // rows that meet each other one by one
-  const auto squares = [](View<const T> row) {
-    double sum = 0;
-    for (Index m = 0; m < row.cols; ++m) {
-      sum += static_cast<double>(row.data[m]) * static_cast<double>(row.data[m]);
-    }
-    return sum;
-  };
   const double noise = 16 * std::numeric_limits<T>::epsilon();
   for (; begin < rows.rows; begin += few) {
     const View<T> block = rows.middle_rows(begin, std::min(few, rows.rows - begin));
     Tensor<double> before(1, block.rows);
     for (Index i = 0; i < block.rows; ++i) {
-      before(0, i) = squares(block.middle_rows(i, 1));
+      before(0, i) = squared_norm(View<const T>(block.middle_rows(i, 1)));
     }
     for (int twice = 0; twice < 2; ++twice) {
       project_out(be, View<const T>(rows.middle_rows(0, begin)), block);
       for (Index i = 0; i < block.rows; ++i) {
         const View<T> row = block.middle_rows(i, 1);
         project_out(be, View<const T>(block.middle_rows(0, i)), row);
-        const double left = squares(row);
+        const double left = squared_norm(View<const T>(row));
         const bool explained = twice == 0 ? left <= noise * noise * before(0, i) : left == 0;
         const auto factor = static_cast<T>(explained ? 0 : 1 / std::sqrt(left));
         for (Index m = 0; m < row.cols; ++m) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <array>
 #include <concepts>
 #include <cstdint>      // int32_t
 #include <type_traits>  // conditional
@@ -15,6 +14,7 @@
 #include <graft/core/scalar.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
+#include <graft/linalg/squared_norm.hpp>
 
 namespace graft::linalg {
 
@@ -32,24 +32,6 @@ void for_each_run(Index count, Index run, const Body& body) {
       one(task);
     }
   }
-}
-
-/// Sum of squares of a row, in double and in a fixed order.
-template <class S>
-[[nodiscard]] double squared_norm(View<const S> row) {
-  std::array<double, 8> sums{};
-  Index j = 0;
-  for (; j + 8 <= row.cols; j += 8) {
-    for (Index lane = 0; lane < 8; ++lane) {
-      const double value = to<double>(row.data[j + lane]);
-      sums[static_cast<std::size_t>(lane)] += value * value;
-    }
-  }
-  for (; j < row.cols; ++j) {
-    const double value = to<double>(row.data[j]);
-    sums[0] += value * value;
-  }
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 /// Sums of products are made in double of double, else in float: bf16 multiplies exactly there.
@@ -100,7 +82,7 @@ struct RowItems {
     std::vector<double> norms(static_cast<std::size_t>(count()));
     detail::for_each_run(count(), 64, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
-        norms[static_cast<std::size_t>(i)] = detail::squared_norm(weight.middle_rows(i, 1));
+        norms[static_cast<std::size_t>(i)] = squared_norm(weight.middle_rows(i, 1));
       }
     });
     return norms;

@@ -10,6 +10,7 @@
 
 #include <graft/linalg/gram_schmidt.hpp>
 #include <graft/linalg/items.hpp>
+#include <graft/linalg/squared_norm.hpp>
 
 namespace graft::linalg {
 
@@ -28,7 +29,7 @@ template <class B, class S>
   const auto energy = [](const Tensor<T>& of) {
     double sum = 0;
     for (Index i = 0; i < of.rows(); ++i) {
-      sum += detail::squared_norm(of.view().middle_rows(i, 1));
+      sum += squared_norm(of.view().middle_rows(i, 1));
     }
     return sum;
   };

@@ -24,6 +24,7 @@
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/linalg/gram_schmidt.hpp>
+#include <graft/linalg/squared_norm.hpp>
 
 namespace graft::linalg {
 
@@ -86,6 +87,8 @@ class GreedySelection {
   /// ones are formed again.
   static constexpr Index block = 192;
   static constexpr Index kept_blocks = 6;
+  /// Rows of the factor that a block may lack before all of its rows are brought up to date by one gemm, not the pivot's alone.
+  static constexpr Index stale = 32;
   /// Items that are measured anew at once.
   static constexpr Index tile = 256;
 
@@ -124,20 +127,16 @@ class GreedySelection {
   /// One step of Cholesky: the pivot's row of the factor is its row of the Gram matrix less what is explained already.
   void choose(Index pivot) {
     if (at(slot_, pivot) == unformed) {
-      form_block();
+      form_block(pivot);
     }
-    const Block& from = blocks_[static_cast<std::size_t>(at(slot_, pivot) / block)];
-    const Index since = chosen_ - from.explained;
+    Block& from = blocks_[static_cast<std::size_t>(at(slot_, pivot) / block)];
+    if (chosen_ - from.explained >= stale) {
+      explain(from, from.rows.view(), from.items);
+      from.explained = chosen_;
+    }
     const View<Number> row = factor_.view().middle_rows(chosen_, 1);
     std::copy_n(from.rows.view().row(at(slot_, pivot) % block), row.cols, row.data);
-    if (since > 0) {
-      Tensor<Number> shares(1, since);
-      for (Index s = 0; s < since; ++s) {
-        shares(0, s) = factor_(from.explained + s, pivot);
-      }
-      const auto explained = std::as_const(factor_).view().middle_rows(from.explained, since);
-      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), explained, Number{1}, row);  // (1,s)(s,n) -> (1,n)
-    }
+    explain(from, row, {static_cast<std::int32_t>(pivot)});
     const double norm = std::sqrt(at(left_, pivot));
     const auto inverse = static_cast<Number>(1 / norm);
     for (Index j = 0; j < row.cols; ++j) {
@@ -151,31 +150,31 @@ class GreedySelection {
     pivots_.abs_diag.push_back(norm);
   }
 
-  /// The unformed items that have most left, and so are the likely next pivots, in the order of the weight.
-  [[nodiscard]] std::vector<std::int32_t> candidates() {
-    std::vector<std::int32_t> list;
+  /// The pivot and other unformed items that have most left, and so are the likely next pivots, in the order of the weight.
+  [[nodiscard]] std::vector<std::int32_t> candidates(Index pivot) {
+    std::vector<std::int32_t> list = {static_cast<std::int32_t>(pivot)};
     for (Index j = 0; j < items_.count(); ++j) {
-      if (at(slot_, j) == unformed && at(left_, j) > 0) {
+      if (j != pivot && at(slot_, j) == unformed && at(left_, j) > 0) {
         list.push_back(static_cast<std::int32_t>(j));
       }
     }
     // What is left to find bounds what can be of use: the last block is a small one.
-    const Index wanted = std::min(block, (factor_.rows() - std::ssize(pivots_.order)) * 5 / 4 + 1);
+    const Index wanted = std::min(block, (factor_.rows() - std::ssize(pivots_.order)) * 5 / 4 + 2);
     if (std::ssize(list) > wanted) {
       const auto before = [&](std::int32_t a, std::int32_t b) {
         return at(left_, a) > at(left_, b) || (at(left_, a) == at(left_, b) && a < b);
       };
-      std::nth_element(list.begin(), list.begin() + wanted - 1, list.end(), before);
+      std::nth_element(list.begin() + 1, list.begin() + wanted - 1, list.end(), before);
       list.resize(static_cast<std::size_t>(wanted));
-      std::sort(list.begin(), list.end());
     }
+    std::sort(list.begin(), list.end());
     return list;
   }
 
   /// Forms their rows of the Gram matrix, and subtracts what the factor explains of them.
-  void form_block() {
+  void form_block(Index pivot) {
     drop_oldest();
-    Block formed{{}, candidates(), chosen_};
+    Block formed{{}, candidates(pivot), 0};
     const Index rows = std::ssize(formed.items);
     formed.rows = Tensor<Number>(rows, items_.count());
     if (basis_.rows() == 0) {
@@ -189,20 +188,27 @@ class GreedySelection {
       project_out(be_, std::as_const(basis_).view(), chosen.view());
       items_.multiply(be_, std::as_const(chosen).view(), formed.rows.view());
     }
-    if (chosen_ > 0) {
-      Tensor<Number> shares(rows, chosen_);
-      for (Index i = 0; i < rows; ++i) {
-        for (Index s = 0; s < chosen_; ++s) {
-          shares(i, s) = factor_(s, at(formed.items, i));
-        }
-      }
-      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), std::as_const(factor_).view().middle_rows(0, chosen_),
-                  Number{1}, formed.rows.view());  // (b,t)(t,n) -> (b,n)
-    }
+    explain(formed, formed.rows.view(), formed.items);
+    formed.explained = chosen_;
     for (Index i = 0; i < rows; ++i) {
       at(slot_, at(formed.items, i)) = static_cast<std::int32_t>(std::ssize(blocks_) * block + i);
     }
     blocks_.push_back(std::move(formed));
+  }
+
+  /// rows, those of `items` in a block, less what the factor explains of them since the block was last explained.
+  void explain(const Block& from, View<Number> rows, const std::vector<std::int32_t>& items) {
+    const Index since = chosen_ - from.explained;
+    if (since > 0) {
+      const auto factor = std::as_const(factor_).view().middle_rows(from.explained, since);
+      Tensor<Number> shares(rows.rows, since);
+      for (Index i = 0; i < rows.rows; ++i) {
+        for (Index s = 0; s < since; ++s) {
+          shares(i, s) = factor(s, items[static_cast<std::size_t>(i)]);
+        }
+      }
+      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), factor, Number{1}, rows);  // (b,s)(s,n) -> (b,n)
+    }
   }
 
   void drop_oldest() {
@@ -239,7 +245,9 @@ class GreedySelection {
     const Index old = basis_.rows();
     Tensor<Number> longer(std::ssize(pivots_.order), items_.length());
     const std::vector<std::int32_t> recent(pivots_.order.begin() + old, pivots_.order.end());
-    be_.copy(std::as_const(basis_).view(), longer.view().middle_rows(0, old));
+    if (old > 0) {
+      be_.copy(std::as_const(basis_).view(), longer.view().middle_rows(0, old));
+    }
     basis_ = std::move(longer);
     items_.gather(recent, basis_.view().middle_rows(old, std::ssize(recent)));
     orthonormalize_after(be_, basis_.view(), old);
