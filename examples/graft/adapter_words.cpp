@@ -174,6 +174,8 @@ void set_word(AdapterWords& words, std::string key, const std::string& value, co
     words.last_layers = number_in(value);
   } else if (key == "positions" || key == "position") {
     words.positions = value;
+  } else if (key == "skeletons") {
+    words.skeletons = value;
   } else if (key == "share_weights" || key == "tied") {
     words.share_weights = truth_in(value, key, where);
   } else if (value == "true" || value == "false") {
@@ -261,6 +263,7 @@ void refuse_plain_flags(const AdapterWords& plain, const std::string& why) {
   refuse_if(plain.last_layers != 0, "--num-layers");
   refuse_if(!plain.positions.empty(), "--positions");
   refuse_if(plain.share_weights, "--share-weights");
+  refuse_if(!plain.skeletons.empty(), "--skeletons");
 }
 
 std::vector<AdapterWords> adapters_of(const FinetuneSettings& settings) {
@@ -277,8 +280,9 @@ std::vector<AdapterWords> adapters_of(const FinetuneSettings& settings) {
     }
   }
   if (!plain) {
-    refuse_plain_flags(settings.adapter, "does not say which adapter it means; write it with its adapter, as in "
-                                         "--adapter lora:rank=8,layers=4-11");
+    refuse_plain_flags(settings.adapter,
+                       "does not say which adapter it means; write it with its adapter, as in "
+                       "--adapter lora:rank=8,layers=4-11");
     return all;
   }
   AdapterWords only = settings.adapter;
@@ -300,6 +304,11 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
   };
   check("rank", [](double rank) { return rank >= 1 && rank == std::floor(rank); }, "a whole number of at least 1");
   check("dropout", [](double dropout) { return dropout >= 0 && dropout < 1; }, "at least 0 and below 1");
+  if (!words.skeletons.empty() && kind.name != "pmss") {
+    fail("train.434", "--skeletons has no meaning for the adapter \"" + words.name + "\", only for pmss",
+         "--skeletons");
+  }
+  request.skeletons = words.skeletons;
   request.placement.layers = parse_layers(words, config.layers);
   request.placement.sites = parse_targets(kind, words.target);
   if (kind.edits_stream()) {

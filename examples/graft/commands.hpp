@@ -16,5 +16,6 @@ int generate(const GenerateSettings& settings);
 int inspect(const InspectSettings& settings);
 int merge(const MergeSettings& settings);
 int report(const ReportSettings& settings);
+int select(const SelectSettings& settings);
 
 }  // namespace graft::program

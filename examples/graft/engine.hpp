@@ -55,6 +55,7 @@ struct AdapterRequest {
   const AdapterKind* kind = nullptr;       // one of adapter_kinds
   std::map<std::string, double> settings;  // by the names of for_each_setting, those that were given
   Placement placement;
+  std::string skeletons;  // PMSS: the file of graft select that brings them; empty: they are chosen now
 };
 
 /// One kind of place that an adapter stands at, for the table at start-up.

@@ -15,6 +15,7 @@
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/peft_export.hpp>
+#include <graft/models/skeleton_file.hpp>
 
 #include "chosen.hpp"
 #include "engine.hpp"
@@ -75,6 +76,33 @@ void apply_settings(const AdapterRequest& request, Recipe& recipe) {
   }
 }
 
+/// The request, of the sides that prepared skeletons have where it says nothing of its own.
+inline AdapterRequest sized(AdapterRequest request, const std::optional<models::SkeletonFile>& prepared) {
+  auto& settings = request.settings;
+  if (!request.skeletons.empty() && !settings.contains("rank") && !settings.contains("columns") &&
+      !settings.contains("rows")) {
+    settings["columns"] = static_cast<double>(prepared->choice.columns);
+    settings["rows"] = static_cast<double>(prepared->choice.rows);
+    settings["clamp"] = prepared->choice.clamp ? 1 : 0;
+  }
+  return request;
+}
+
+/// Makes modules with skeletons of a file, where there is one.
+struct ModulesOf {
+  const models::SkeletonFile* prepared = nullptr;
+
+  template <class A, class Model>
+  void operator()(const typename Model::Backend& be, Model& model, Grafted<A, typename Model::C>& grafted,
+                  Random random) const {
+    if (prepared != nullptr) {
+      models::PreparedModules{*prepared}(be, model, grafted, random);
+    } else {
+      FreshModules{}(be, model, grafted, random);
+    }
+  }
+};
+
 }  // namespace detail
 
 template <precision P, class B>
@@ -93,6 +121,7 @@ class EngineOf : public Engine {
   std::string backend() const override { return door_; }
 
   void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) override {
+    std::optional<models::SkeletonFile> prepared;
     StackType stack;
     std::size_t found = 0;
     for_each_part(stack, [&](const AdapterKind& kind, auto& at) {
@@ -100,7 +129,11 @@ class EngineOf : public Engine {
       for (const AdapterRequest& request : requests) {
         if (request.kind == &kind) {
           ++found;
-          detail::apply_settings(request, at.adapter);
+          if (!request.skeletons.empty()) {
+            prepared = models::open_skeletons(request.skeletons);
+            prepared->check_base(base_);
+          }
+          detail::apply_settings(detail::sized(request, prepared), at.adapter);
           at.placement = request.placement;
         }
       }
@@ -108,7 +141,7 @@ class EngineOf : public Engine {
     if (found != requests.size()) {
       fail("train.435", "the adapter \"full\" trains the weights themselves, which needs --dtype fp32");
     }
-    attached_.emplace(graft::attach(be_, model_, stack, seed));
+    attached_.emplace(graft::attach(be_, model_, stack, seed, detail::ModulesOf{prepared ? &*prepared : nullptr}));
   }
 
   void load_adapter(const models::AdapterFile& file) override {

@@ -82,6 +82,8 @@ void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
   add_setting("--rows", "rows", "PMSS: rows r of the skeleton (default: the rank)", Index{})->type_name("N");
   app.add_flag_callback(
       "--clamp-rank", [&one] { one.settings["clamp"] = 1; }, "PMSS: lower the rank where a matrix is smaller");
+  app.add_option("--skeletons", one.skeletons, "PMSS: columns and rows that graft select has chosen")
+      ->type_name("FILE");
   app.add_option("--target,--target-modules,--lora-modules", one.target,
                  "q_proj,v_proj,... or all-linear; ReFT: residual, attention, mlp")
       ->type_name("NAMES");
@@ -262,7 +264,41 @@ int run_command_line(int count, const char* const* arguments) {
   report_app.add_flag("--json", reporting.json, "one JSON object on stdout");
   report_app.footer("Example, after that of finetune:\n  graft report build/run --svg build/losses.svg");
 
-  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app, &merge_app, &report_app}) {
+  SelectSettings selection;
+  CLI::App& select_app = *app.add_subcommand("select", "choose PMSS's columns and rows once, and say what they keep");
+  select_app
+      .add_option("-m,--model,--model-dir,--base", selection.model,
+                  "Hugging Face folder, .gguf file or llama2.c .bin file")
+      ->type_name("PATH");
+  select_app.add_option("-t,--threads", selection.threads, "threads (default: all cores)")->type_name("N");
+  select_app.add_option("-r,--rank", selection.rank, "columns and rows of each matrix")
+      ->type_name("N")
+      ->capture_default_str();
+  select_app.add_option("--columns", selection.columns, "columns c (default: the rank)")->type_name("N");
+  select_app.add_option("--rows", selection.rows, "rows r (default: the rank)")->type_name("N");
+  select_app.add_flag("--clamp-rank", selection.clamp, "lower the rank where a matrix is smaller");
+  select_app.add_option("--target,--target-modules", selection.target, "q_proj,v_proj,... or all-linear")
+      ->type_name("NAMES");
+  select_app.add_option("-l,--layers", selection.layers, "all, 8;19 or 4-11")->type_name("LIST")->capture_default_str();
+  select_app
+      .add_option("--selector", selection.selector,
+                  "pivoted-qr, two-stage, largest-norm, leverage, random or low-norm (CURLoRA's draws)")
+      ->type_name("NAME")
+      ->capture_default_str();
+  select_app.add_option("--seed", selection.seed, "of selectors that draw")->type_name("N")->capture_default_str();
+  select_app.add_option("-o,--out", selection.out, "file for the lists; one that is there is gone on with")
+      ->type_name("FILE");
+  select_app.add_flag("--report", selection.report, "print what the choice keeps of each matrix");
+  select_app.add_option("--compare", selection.compare, "report these selectors, too: random,largest-norm")
+      ->delimiter(',')
+      ->type_name("NAME,...");
+  select_app.add_flag("--overwrite", selection.overwrite, "replace the file");
+  select_app.footer(
+      "Example, in graft's own folder:\n"
+      "  graft select --model examples/models/village --rank 16 --out build/village.skeletons --report\n"
+      "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
+
+  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app, &merge_app, &report_app, &select_app}) {
     sub->allow_extras();
   }
   app.footer(
@@ -322,6 +358,13 @@ int run_command_line(int count, const char* const* arguments) {
     require_given(evaluation.model.model, "--model", model_what);
     require_given(evaluation.data.data, "--data", "a JSONL file to evaluate on");
     return evaluate(evaluation);
+  }
+  if (chosen.front() == &select_app) {
+    require_given(selection.model, "--model", model_what);
+    if (!selection.report && selection.compare.empty()) {
+      require_given(selection.out, "--out", "a file for the skeletons (or --report)");
+    }
+    return select(selection);
   }
   if (chosen.front() == &merge_app) {
     require_given(merging.model, "--model", model_what);

@@ -18,8 +18,6 @@
 
 namespace graft::program {
 
-namespace {
-
 void use_threads([[maybe_unused]] Index count) {
   if (count < 0) {
     fail("train.431", "--threads is " + std::to_string(count) + ", expected a positive number", "--threads");
@@ -30,6 +28,8 @@ void use_threads([[maybe_unused]] Index count) {
   }
 #endif
 }
+
+namespace {
 
 bool multiplies_bf16_natively() {
 #if defined(__x86_64__)

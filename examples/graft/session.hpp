@@ -51,6 +51,9 @@ class Session {
   std::optional<Error> chat_error_;
 };
 
+/// --threads for this process; 0 leaves it as it is.
+void use_threads(Index count);
+
 /// "fp32" or "bf16": what --dtype means on this processor.
 [[nodiscard]] std::string resolve_dtype(const std::string& dtype, bool trains_weights);
 

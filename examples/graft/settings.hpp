@@ -37,6 +37,7 @@ struct AdapterWords {
   Index last_layers = 0;  // 0: layers decides
   std::string positions;
   bool share_weights = false;
+  std::string skeletons;  // PMSS: a file of graft select
 };
 
 struct FinetuneSettings {
@@ -107,6 +108,23 @@ struct MergeSettings {
   std::string adapter;
   std::string out;
   std::string dtype = "auto";  // as the checkpoint has it; bf16 where that is quantised or F16
+  bool overwrite = false;
+};
+
+struct SelectSettings {
+  std::string model;
+  Index threads = 0;
+  std::string target;
+  std::string layers = "all";
+  Index rank = 64;
+  Index columns = 0;  // 0: the rank
+  Index rows = 0;
+  bool clamp = false;
+  std::string selector = "pivoted-qr";
+  std::uint64_t seed = 0;
+  bool report = false;
+  std::vector<std::string> compare;
+  std::string out;
   bool overwrite = false;
 };
 

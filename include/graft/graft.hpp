@@ -7,6 +7,7 @@
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
+#include <graft/adapters/curlora.hpp>
 #include <graft/adapters/dora.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/adapters/graft_pass.hpp>
@@ -18,10 +19,12 @@
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/placement.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/adapters/policies/baseline_selectors.hpp>
 #include <graft/adapters/policies/basis.hpp>
 #include <graft/adapters/policies/bottleneck.hpp>
 #include <graft/adapters/policies/initializer.hpp>
 #include <graft/adapters/policies/inserted.hpp>
+#include <graft/adapters/policies/leverage.hpp>
 #include <graft/adapters/policies/scaling.hpp>
 #include <graft/adapters/policies/selector.hpp>
 #include <graft/adapters/policies/subspace.hpp>
@@ -77,8 +80,13 @@
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
 #include <graft/linalg/eigen.hpp>
+#include <graft/linalg/gram_schmidt.hpp>
+#include <graft/linalg/items.hpp>
+#include <graft/linalg/kept_energy.hpp>
 #include <graft/linalg/orthonormal.hpp>
+#include <graft/linalg/pivoted_cholesky.hpp>
 #include <graft/linalg/pivoted_qr.hpp>
+#include <graft/linalg/squared_norm.hpp>
 #include <graft/linalg/svd.hpp>
 #include <graft/models/adapter_directory.hpp>
 #include <graft/models/adapter_file.hpp>
@@ -101,6 +109,7 @@
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/peft_export.hpp>
 #include <graft/models/peft_lora.hpp>
+#include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>

@@ -26,8 +26,8 @@ using example::OutputGain;
 
 /// A selector: every second column and row, whatever they hold.
 struct EverySecond {
-  template <class T>
-  static Skeleton select(View<const T>, Index c, Index r, const std::string&) {
+  template <class B, class T>
+  static Skeleton select(const B&, View<const T>, Index c, Index r, Random, const std::string&) {
     Skeleton skeleton;
     for (Index i = 0; i < c; ++i) {
       skeleton.columns.push_back(static_cast<std::int32_t>(2 * i));

@@ -8,6 +8,7 @@
 
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
+#include <graft/adapters/curlora.hpp>
 #include <graft/adapters/dora.hpp>
 #include <graft/adapters/ia3.hpp>
 #include <graft/adapters/inserted.hpp>
@@ -34,16 +35,16 @@ using BesideFeedForward = At<site::feed_forward, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
-          OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::Dora<>>, OnLinear<adapters::Ia3>,
-          OnLinear<adapters::Loha<>>, OnLinear<adapters::Lokr>, OnLinear<adapters::Bias>, OnStream<adapters::LoReft<>>,
-          OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>,
-          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>, OnStream<adapters::BiasedNoReft<>>,
-          OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>, OnStream<adapters::Red>,
-          AfterHalfBlocks<adapters::SeriesAdapter<>>,
+          OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::CurLora<>>, OnLinear<adapters::Dora<>>,
+          OnLinear<adapters::Ia3>, OnLinear<adapters::Loha<>>, OnLinear<adapters::Lokr>, OnLinear<adapters::Bias>,
+          OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>,
+          OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>,
+          OnStream<adapters::BiasedNoReft<>>, OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>,
+          OnStream<adapters::Red>, AfterHalfBlocks<adapters::SeriesAdapter<>>,
           BesideFeedForward<adapters::ParallelAdapter<ops::Activation::tanh>>, Filling<adapters::PromptTuning>,
           Filling<adapters::PrefixTuning>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
-constexpr std::size_t first_reft = 9;  // from here on the parts edit streams
+constexpr std::size_t first_reft = 10;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>

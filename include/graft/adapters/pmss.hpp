@@ -5,6 +5,7 @@
 
 #include <algorithm>  // adjacent_find, max, min, sort
 #include <span>
+#include <utility>  // as_const, pair
 
 #include <graft/adapter.hpp>
 #include <graft/adapters/policies/scaling.hpp>
@@ -28,7 +29,7 @@ struct Pmss {
   Index rank = Rank == dynamic ? 64 : Rank;  ///< c and r where they are 0
   Index columns = 0;                         ///< c; 0 = rank
   Index rows = 0;                            ///< r; 0 = rank
-  double alpha = 0;                          ///< 0 = twice the larger of c and r, so that s = 2
+  double alpha = 0;                          ///< 0 = the policy's own, or twice the larger of c and r: s = 2
   bool clamp = false;  ///< lower c and r to what a smaller matrix has; s stays that of the rank asked for
 
   /// Calls visit(name, value) for the settings that a file holds.
@@ -48,13 +49,33 @@ struct Pmss {
   /// s, of the rank that was asked for.
   [[nodiscard]] double scale() const {
     const Index larger = std::max(columns > 0 ? columns : rank, rows > 0 ? rows : rank);
-    return Scale::scale(alpha != 0 ? alpha : 2.0 * static_cast<double>(larger), larger);
+    if (alpha != 0) {
+      return Scale::scale(alpha, larger);
+    }
+    if constexpr (requires { Scale::usual; }) {
+      return Scale::usual;
+    } else {
+      return Scale::scale(2.0 * static_cast<double>(larger), larger);
+    }
+  }
+  /// c and r of a map, clamped where that is asked for; sides that it does not have are adapter.610.
+  [[nodiscard]] std::pair<Index, Index> sides(const Place& place) const {
+    const Index limit = std::min(place.outputs, place.inputs);
+    const auto side = [&](Index asked) { return clamp ? std::min(asked, limit) : asked; };
+    const Index c = side(columns > 0 ? columns : rank);
+    const Index r = side(rows > 0 ? rows : rank);
+    if (c < 1 || r < 1 || c > limit || r > limit) {
+      fail("adapter.610",
+           "PMSS needs 1 <= c, r <= min(outputs, inputs) = " + std::to_string(limit) + "; found c = " +
+               std::to_string(c) + ", r = " + std::to_string(r) + " (lower the rank, or ask for a clamp)",
+           place.name);
+    }
+    return {c, r};
   }
   /// c r numbers, whatever the size of the map.
   [[nodiscard]] Index trained(const Place& place) const {
-    const Index limit = std::min(place.outputs, place.inputs);
-    const auto side = [&](Index asked) { return clamp ? std::min(asked, limit) : asked; };
-    return side(columns > 0 ? columns : rank) * side(rows > 0 ? rows : rank);
+    const auto [c, r] = sides(place);
+    return c * r;
   }
 
   /// One U with its two index lists. Costs k min(N, M) multiply-adds a token; keeps r numbers of it.
@@ -70,10 +91,10 @@ struct Pmss {
     };
 
     Module() = default;
-    /// U zero, J and K chosen from the weight itself; nothing is drawn.
+    /// U zero, J and K chosen from the weight itself by products of `be`; a selector may draw from `random`.
     template <class B, class W>
-    Module(const Pmss& recipe, const B&, const W& weight, const Place& place, Random)
-        : Module(recipe, checked(recipe, weight.view(), place), place) {}
+    Module(const Pmss& recipe, const B& be, const W& weight, const Place& place, Random random)
+        : Module(recipe, chosen(recipe, be, weight.view(), place, random), place) {}
     /// With skeletons chosen elsewhere: read from a file, or prepared once.
     Module(const Pmss& recipe, Skeleton skeleton, const Place& place)
         : skeleton_(fitting(recipe, std::move(skeleton), place)),
@@ -207,12 +228,13 @@ struct Pmss {
         expected = recipe.clamp ? std::min({expected, place.outputs, place.inputs}) : expected;
         std::vector<std::int32_t> sorted = chosen;
         std::sort(sorted.begin(), sorted.end());
-        const bool distinct = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
-        if (std::ssize(chosen) != expected || expected < 1 || !distinct || sorted.front() < 0 ||
-            sorted.back() >= extent) {
+        const bool repeats = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+        if (std::ssize(chosen) != expected || expected < 1 || (repeats && !draws_with_replacement<Select>) ||
+            sorted.front() < 0 || sorted.back() >= extent) {
           fail("adapter.611",
                std::string("the skeleton ") + list + " holds " + std::to_string(chosen.size()) + " indices, expected " +
-                   std::to_string(expected) + " different ones from 0 to " + std::to_string(extent - 1),
+                   std::to_string(expected) + (draws_with_replacement<Select> ? "" : " different") +
+                   " ones from 0 to " + std::to_string(extent - 1),
                place.name);
         }
       };
@@ -238,21 +260,9 @@ struct Pmss {
       return uv;
     }
 
-    template <class S>
-    static Skeleton checked(const Pmss& recipe, View<const S> weight, const Place& place) {
-      Index c = recipe.columns > 0 ? recipe.columns : recipe.rank;
-      Index r = recipe.rows > 0 ? recipe.rows : recipe.rank;
-      const Index limit = std::min(weight.rows, weight.cols);
-      if (recipe.clamp) {
-        c = std::min(c, limit);
-        r = std::min(r, limit);
-      }
-      if (c < 1 || r < 1 || c > limit || r > limit) {
-        fail("adapter.610",
-             "PMSS needs 1 <= c, r <= min(outputs, inputs) = " + std::to_string(limit) + "; found c = " +
-                 std::to_string(c) + ", r = " + std::to_string(r) + " (lower the rank, or ask for a clamp)",
-             place.name);
-      }
+    template <class B, class S>
+    static Skeleton chosen(const Pmss& recipe, const B& be, View<const S> weight, const Place& place, Random random) {
+      const auto [c, r] = recipe.sides(place);
       if constexpr (scalar<S> && !std::floating_point<S>) {  // the complex step proves gradients; indices are constants
         Tensor<real_type<S>> real(weight.rows, weight.cols);
         for (Index i = 0; i < weight.rows; ++i) {
@@ -260,9 +270,9 @@ struct Pmss {
             real(i, j) = real_part(weight(i, j));
           }
         }
-        return Select::select(std::as_const(real).view(), c, r, place.name);
+        return Select::select(be, std::as_const(real).view(), c, r, random, place.name);
       } else {
-        return Select::select(weight, c, r, place.name);
+        return Select::select(be, weight, c, r, random, place.name);
       }
     }
 

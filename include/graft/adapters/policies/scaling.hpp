@@ -32,7 +32,15 @@ struct AlphaOverRootRank {
   static double scale(double alpha, Index rank) { return alpha / std::sqrt(static_cast<double>(rank)); }
 };
 
-static_assert(scaling<AlphaOverRank> && scaling<AlphaOverRootRank>);
+/// s = alpha, whatever the rank, and 1 where no alpha is asked for (CURLoRA, Fawi 2024).
+struct JustAlpha {
+  static constexpr std::string_view name = "alpha";  ///< in files
+  static constexpr double usual = 1;                 ///< s where alpha is left open
+  /// The factor s.
+  static constexpr double scale(double alpha, Index) { return alpha; }
+};
+
+static_assert(scaling<AlphaOverRank> && scaling<AlphaOverRootRank> && scaling<JustAlpha>);
 
 }  // namespace adapters::policies
 }  // namespace graft
