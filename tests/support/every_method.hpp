@@ -7,9 +7,13 @@
 #include <tuple>
 
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
+#include <graft/adapters/olora.hpp>
+#include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/adapters/vera.hpp>
 
 namespace graft::test {
 
@@ -20,11 +24,12 @@ using OnStream = At<site::stream, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
-          OnLinear<adapters::TwoStagePmss<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
-          OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
-          OnStream<adapters::LobiReft<>>>;
+          OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::Pissa<>>, OnLinear<adapters::Olora<>>,
+          OnLinear<adapters::LoraXs<>>, OnLinear<adapters::Vera<>>, OnStream<adapters::LoReft<>>,
+          OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>,
+          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
-constexpr std::size_t first_reft = 4;  // from here on the parts edit streams
+constexpr std::size_t first_reft = 8;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>
