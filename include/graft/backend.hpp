@@ -57,6 +57,7 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.fill(one, out);
   be.add(one, in, out);
   be.scale(one, out);
+  be.multiply_columns(in, in, out);
   be.add_bias(in, out);
   be.rescale_columns(in, in, out);
   be.add_column_dots(in, in, out);

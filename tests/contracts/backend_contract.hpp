@@ -250,6 +250,12 @@ void check_rows(const B& be) {
       be.add_column_dots(x.f, y.f, sum.f);
       reference.add_column_dots(x.d(), y.d(), sum.d());
       check_close(sum, 32.0 * unit * (static_cast<double>(t) + 1.0));
+      be.multiply_columns(bias.f, x.f, copied.f);
+      reference.multiply_columns(bias.d(), x.d(), copied.d());
+      check_close(copied, 4.0 * unit);
+      be.multiply_columns(bias.f, copied.f, copied.f);  // in place
+      reference.multiply_columns(bias.d(), copied.d(), copied.d());
+      check_close(copied, 12.0 * unit);
       be.copy(x.f, copied.f);
       reference.copy(x.d(), copied.d());
       check_close(copied, 0.0);

@@ -8,8 +8,11 @@
 #include <graft/adapters/loha.hpp>
 #include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
+#include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/adapters/vera.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/count_trainable.hpp>
 #include <graft/optimizers/lora_plus.hpp>
@@ -106,4 +109,22 @@ TEST_CASE("docs/adapters/prompt.md: prompt tuning, and a batch with its placehol
   batch.push(example, 1, tuned.inserted());
   CHECK(parameter_count(tuned) == 4 * 13);
   CHECK(batch.ragged.tokens() == 7);
+}
+
+TEST_CASE("docs/adapters/pissa.md: PiSSA on all maps") {
+  const Stack stack{At<site::linear, adapters::Pissa<>>{{.rank = 4, .alpha = 4}}};
+  auto tuned = attach(be, model, stack, seed);
+  CHECK(parameter_count(tuned) == 3 * 4 * ((16 + 13) + 2 * (8 + 13) + (13 + 16) + 3 * (17 + 13)));
+}
+
+TEST_CASE("docs/adapters/lora-xs.md: LoRA-XS on all maps") {
+  const Stack stack{At<site::linear, adapters::LoraXs<>>{{.rank = 4, .alpha = 4}}};
+  auto tuned = attach(be, model, stack, seed);
+  CHECK(parameter_count(tuned) == 3 * 7 * 4 * 4);
+}
+
+TEST_CASE("docs/adapters/vera.md: VeRA on query and value") {
+  const Stack stack{At<site::query | site::value, adapters::Vera<>>{{.rank = 16}}};
+  auto tuned = attach(be, model, stack, seed);
+  CHECK(parameter_count(tuned) == 3 * ((16 + 16) + (8 + 16)));
 }

@@ -8,8 +8,11 @@
 #include <graft/adapters/loha.hpp>
 #include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
+#include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/adapters/vera.hpp>
 
 #include "support/catch.hpp"
 
@@ -123,4 +126,12 @@ TEST_CASE("full finetuning of a mixture of sites counts each tensor once") {
   CHECK(count_trainable(c, Stack{At<some, adapters::Full>{}}) == 2 * 10 * 8 + 8 + 3 * (8 + 8 * 8 + 8));
   c.tied_head = true;
   CHECK(count_trainable(c, Stack{At<some, adapters::Full>{}}) == 10 * 8 + 8 + 3 * (8 + 8 * 8 + 8));
+}
+
+TEST_CASE("PiSSA trains LoRA's numbers, LoRA-XS a core a module, VeRA a vector a side") {
+  const auto on = []<Sites S, class A>(At<S, A> at) { return Stack{at}; };
+  CHECK(count_trainable(mistral_7b, on(At<site::linear, adapters::Pissa<>>{{.rank = 64}, {}})) == 167'772'160);
+  CHECK(count_trainable(mistral_7b, on(At<site::linear, adapters::LoraXs<>>{{.rank = 64}, {}})) == 917'504);
+  CHECK(count_trainable(llama_7b, on(At < site::query | site::value, adapters::Vera < >> {{.rank = 256}, {}})) ==
+        32 * 2 * (4096 + 256));
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/models/peft_export.hpp>
 
+#include <graft/adapters/olora.hpp>
+#include <graft/adapters/pissa.hpp>
+
 #include "support/catch.hpp"
 #include "support/golden_adapter.hpp"
 #include "support/tensors.hpp"
@@ -148,6 +151,48 @@ TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and compute
     run.logits(be, base.model, rows, logits.view());
     CHECK(test::relative_error(logits.view(), test::golden_tensor(io, "logits").view()) < 1e-7);  // C U in float
   }
+}
+
+TEST_CASE(
+    "PiSSA and OLoRA are written as PEFT converts them, and come back from a folder of ours without a decomposition") {
+  const auto check = [](const std::string& name, auto recipe) {
+    INFO(name);
+    using Anchored = At<site::query | site::down, decltype(recipe)>;
+    const std::string golden = test::golden("adapters/" + name);
+    test::GoldenBase base("llama-gqa");
+    recipe.rank = 4;
+    recipe.alpha = 8;
+    auto attached = attach(test::reference, base.model, Stack{Anchored{recipe, {}}}, 1);
+    const auto trained = io::Safetensors::open(golden + "/adapter_model.safetensors");
+    const auto initial = io::Safetensors::open(golden + "/initial/adapter_model.safetensors");
+    for (auto& grafted : std::get<0>(attached.parts).modules) {
+      const std::string key = "base_model.model." + grafted.place.name + ".";
+      grafted.module.for_each_parameter([&](const char* own, Parameter<double>& parameter) {
+        io::decode_rows(trained.at(key + own), 0, parameter.value);
+      });
+      grafted.module.for_each_frozen([&](const std::string& own, View<double> values) {
+        io::decode_rows(initial.at(key + "lora" + own.substr(own.find('_'))), 0, values);
+      });
+    }
+    const test::TempFolder folder;
+    models::write_peft_lora(folder.path("lora"), attached, base.model, "tiny-llama-gqa");
+    check_same_tensors(io::Safetensors::open(folder.path("lora") + "/adapter_model.safetensors"),
+                       io::Safetensors::open(golden + "/converted/adapter_model.safetensors"));
+    const io::Json config = test::adapter_config(folder.path("lora"));
+    const io::Json expected = test::adapter_config(golden + "/converted");
+    CHECK(config["r"] == expected["r"]);
+    CHECK(config["lora_alpha"] == expected["lora_alpha"]);
+
+    models::save_adapter(folder.path("own"), attached, base.fingerprint, "tiny-llama-gqa");
+    auto loaded = base.load<Stack<Anchored>>(folder.path("own"));
+    models::write_peft_lora(folder.path("again"), loaded, base.model, "tiny-llama-gqa");
+    CHECK(test::slurp(folder.path("again") + "/adapter_model.safetensors") ==
+          test::slurp(folder.path("lora") + "/adapter_model.safetensors"));
+    using Plain = Stack<At<site::linear, adapters::Lora<>>>;
+    CHECK(test::error_of([&] { (void)base.load<Plain>(folder.path("own")); }).id() == "adapter.654");
+  };
+  check("pissa", adapters::Pissa<>{});
+  check("olora", adapters::Olora<>{});
 }
 
 TEST_CASE("what is no LoRA, and two adapters at one place, cannot be one PEFT folder, and nothing is written") {

@@ -15,10 +15,14 @@
 #include <graft/adapters/loha.hpp>
 #include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
+#include <graft/adapters/olora.hpp>
+#include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/red.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/adapters/vera.hpp>
 
 namespace graft::test {
 
@@ -37,14 +41,16 @@ using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
           OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::CurLora<>>, OnLinear<adapters::Dora<>>,
           OnLinear<adapters::Ia3>, OnLinear<adapters::Loha<>>, OnLinear<adapters::Lokr>, OnLinear<adapters::Bias>,
-          OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>,
-          OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>,
-          OnStream<adapters::BiasedNoReft<>>, OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>,
-          OnStream<adapters::Red>, AfterHalfBlocks<adapters::SeriesAdapter<>>,
+          OnLinear<adapters::Pissa<>>, OnLinear<adapters::Olora<>>, OnLinear<adapters::LoraXs<>>,
+          OnLinear<adapters::Vera<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
+          OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
+          OnStream<adapters::LobiReft<>>, OnStream<adapters::BiasedNoReft<>>,
+          OnStream<adapters::ActivatedLoReft<ops::Activation::relu>>, OnStream<adapters::Red>,
+          AfterHalfBlocks<adapters::SeriesAdapter<>>,
           BesideFeedForward<adapters::ParallelAdapter<ops::Activation::tanh>>, Filling<adapters::PromptTuning>,
           Filling<adapters::PrefixTuning>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
-constexpr std::size_t first_reft = 10;  // from here on the parts edit streams
+constexpr std::size_t first_reft = 14;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>

@@ -17,6 +17,7 @@
 #include <graft/ops/cross_entropy.hpp>
 #include <graft/ops/elementwise.hpp>
 #include <graft/ops/gemm.hpp>
+#include <graft/ops/multiply_columns.hpp>
 #include <graft/ops/orthonormalize.hpp>
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
@@ -151,6 +152,11 @@ struct Reference {
   template <scalar T>
   void scale(Same<T> alpha, View<T> y) const {
     ops::scale(alpha, y);
+  }
+  /// y(T,N) = gain(1,N) o x(T,N), column by column; x and y may be the same.
+  template <scalar T>
+  void multiply_columns(In<T> gain, In<T> x, View<T> y) const {
+    ops::multiply_columns(gain, x, y);
   }
   /// Every row of y(T,N) += alpha bias(1,N). @{
   template <class S, scalar T>

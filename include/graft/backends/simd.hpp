@@ -241,7 +241,11 @@ struct Simd : Reference {
   void add_bias(View<S> bias, View<T> y) const {
     add_bias(T{1}, bias, y);
   }
-  using Reference::rescale_columns;
+  using Reference::multiply_columns, Reference::rescale_columns;
+  void multiply_columns(In<float> gain, In<float> x, View<float> y) const {
+    ops::detail::check_gain(gain, x, y);
+    for_each_row(y.rows, [&](auto level, Index i) { level.multiply_row(gain.data, x.row(i), y.cols, y.row(i)); });
+  }
   void rescale_columns(In<float> scale, In<float> x, View<float> y) const {
     ops::detail::check_columns(scale, x, y);
     for_each_row(y.rows, [&](auto level, Index i) { level.rescale_row(scale.data, x.row(i), y.cols, y.row(i)); });
@@ -250,163 +254,160 @@ struct Simd : Reference {
   void add_column_dots(In<float> x, In<float> y, View<float> sum) const {
     ops::detail::check_columns(sum, x, y);
     simd::at_level(isa, [&](auto level) { level.add_dots(x, y, sum.data); });
-    template <class S, scalar T>
-    void add_bias(View<S> bias, View<T> y) const {
-      add_bias(T{1}, bias, y);
-    }
+  }
 
-    // --- selections ---------------------------------------------------------------------------------------------------
+  // --- selections ---------------------------------------------------------------------------------------------------
 
-    template <class I, class S, scalar T>
-    void gather_rows(View<S> from, std::span<const I> list, View<T> out) const {
-      if constexpr (std::same_as<T, float> && is_float_like<S>) {
-        ops::detail::check_list(out.rows, list, from.rows, out.cols == from.cols);
-        for_each_row(out.rows, [&](auto level, Index i) {
-          level.copy_row(from.row(static_cast<Index>(list[static_cast<std::size_t>(i)])), out.cols, out.row(i));
-        });
-      } else {
-        Reference::gather_rows(from, list, out);
-      }
-    }
-    template <class I, storable S, scalar T>
-    void gather_rows(const DenseWeight<S>& from, std::span<const I> list, View<T> out) const {
-      gather_rows(from.view(), list, out);
-    }
-    template <class I, scalar T>
-    void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) const {
-      if constexpr (std::same_as<T, float>) {
-        ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
-        for_each_row(rows.rows, [&](auto level, Index i) {
-          level.copy_row(rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
-        });
-      } else {
-        Reference::scatter_rows(rows, list, onto);
-      }
-    }
-    template <class I, scalar T>
-    void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) const {
-      if constexpr (std::same_as<T, float>) {
-        ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
-        for_each_row(rows.rows, [&](auto level, Index i) {
-          level.add_row(alpha, rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
-        });
-      } else {
-        Reference::scatter_add_rows(alpha, rows, list, onto);
-      }
-    }
-
-    // --- attention ----------------------------------------------------------------------------------------------------
-
-    template <scalar T>
-    void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
-                   In<T> v, View<T> o, View<T> lse) const {
-      if constexpr (std::same_as<T, float>) {
-        ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
-        simd::at_level(isa, [&](auto level) { simd::attention<decltype(level), Gemm>(shape, spans, q, k, v, o, lse); });
-      } else {
-        Reference::attention(shape, spans, q, k, v, o, lse);
-      }
-    }
-    template <scalar T>
-    void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
-                       In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) const {
-      if constexpr (std::same_as<T, float>) {
-        ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
-        ops::detail::check_attention<T>(shape, spans, dq, dk, dv, d_o, lse);
-        simd::at_level(isa, [&](auto level) {
-          simd::attention_vjp<decltype(level), Gemm>(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
-        });
-      } else {
-        Reference::attention_vjp(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
-      }
-    }
-
-    // --- parameters ---------------------------------------------------------------------------------------------------
-
-    template <scalar T>
-    void add_column_sums(Same<T> alpha, In<T> y, View<T> sum) const {
-      if constexpr (std::same_as<T, float>) {
-        require(sum.cols == y.cols, "shape.129", "add_column_sums: y(T,N) and sum(1,N) disagree");
-        simd::at_level(isa, [&](auto level) {
-          simd::for_each_stripe(
-              y.cols, [&](Index j, Index cols) { level.add_columns(alpha, y.middle_cols(j, cols), sum.data + j); });
-        });
-      } else {
-        Reference::add_column_sums(alpha, y, sum);
-      }
-    }
-    template <class A>
-    [[nodiscard]] double squared_norm(View<A> x) const {
-      if constexpr (std::same_as<std::remove_const_t<A>, float>) {
-        const Index count = ceil_div(x.rows, simd::rows_of_chunk(x.cols));
-        double* const parts = scratch<Purpose::sums, double>(count);
-        simd::at_level(isa, [&](auto level) {
-          simd::for_each_chunk(x.rows, x.cols, [&](Index chunk, Index begin, Index end) {
-            parts[chunk] = 0;
-            for (Index i = begin; i < end; ++i) {
-              parts[chunk] += level.squares_of_row(x.row(i), x.cols);
-            }
-          });
-        });
-        double total = 0;
-        for (Index chunk = 0; chunk < count; ++chunk) {
-          total += parts[chunk];
-        }
-        return total;
-      } else {
-        return Reference::squared_norm(x);
-      }
-    }
-    template <std::floating_point T>
-    void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
-      if constexpr (std::same_as<T, float>) {
-        ops::detail::check_adamw<T>(gradient, m, v, value);
-        const auto n = static_cast<double>(step.number);
-        const simd::AdamWNumbers numbers{scale,
-                                         static_cast<float>(1.0 - step.rate * step.decay),
-                                         static_cast<float>(step.beta1),
-                                         static_cast<float>(step.beta2),
-                                         static_cast<float>(1.0 - step.beta1),
-                                         static_cast<float>(1.0 - step.beta2),
-                                         static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
-                                         static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
-                                         static_cast<float>(step.epsilon)};
-        simd::at_level(isa, [&](auto level) {
-          simd::for_each_chunk(value.rows, value.cols, [&](Index, Index begin, Index end) {
-            for (Index i = begin; i < end; ++i) {
-              level.adamw_row(numbers, value.cols, gradient.row(i), m.row(i), v.row(i), value.row(i));
-            }
-          });
-        });
-      } else {
-        Reference::adamw(step, scale, gradient, m, v, value);
-      }
-    }
-    /// @}
-
-   private:
-    /// float, or bf16 on its way to float; views may be of constants.
-    template <class T>
-    static constexpr bool is_float_like =
-        std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, bf16>;
-    template <class A, class B, class C>
-    static constexpr bool is_product =
-        is_float_like<A> && std::same_as<std::remove_const_t<A>, std::remove_const_t<B>> && std::same_as<C, float>;
-
-    /// Whether the lanes of activation.inl know this one.
-    static constexpr bool has_lanes(ops::Activation kind) {
-      return kind == ops::Activation::silu || kind == ops::Activation::gelu_tanh;
-    }
-
-    /// Calls body(level, i) for i in [0, rows), at the level chosen once.
-    template <class Body>
-    void for_each_row(Index rows, const Body& body) const {
-      simd::at_level(isa, [&](auto level) {
-        for (Index i = 0; i < rows; ++i) {
-          body(level, i);
-        }
+  template <class I, class S, scalar T>
+  void gather_rows(View<S> from, std::span<const I> list, View<T> out) const {
+    if constexpr (std::same_as<T, float> && is_float_like<S>) {
+      ops::detail::check_list(out.rows, list, from.rows, out.cols == from.cols);
+      for_each_row(out.rows, [&](auto level, Index i) {
+        level.copy_row(from.row(static_cast<Index>(list[static_cast<std::size_t>(i)])), out.cols, out.row(i));
       });
+    } else {
+      Reference::gather_rows(from, list, out);
     }
-  };
+  }
+  template <class I, storable S, scalar T>
+  void gather_rows(const DenseWeight<S>& from, std::span<const I> list, View<T> out) const {
+    gather_rows(from.view(), list, out);
+  }
+  template <class I, scalar T>
+  void scatter_rows(In<T> rows, std::span<const I> list, View<T> onto) const {
+    if constexpr (std::same_as<T, float>) {
+      ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
+      for_each_row(rows.rows, [&](auto level, Index i) {
+        level.copy_row(rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
+      });
+    } else {
+      Reference::scatter_rows(rows, list, onto);
+    }
+  }
+  template <class I, scalar T>
+  void scatter_add_rows(Same<T> alpha, In<T> rows, std::span<const I> list, View<T> onto) const {
+    if constexpr (std::same_as<T, float>) {
+      ops::detail::check_list(rows.rows, list, onto.rows, rows.cols == onto.cols);
+      for_each_row(rows.rows, [&](auto level, Index i) {
+        level.add_row(alpha, rows.row(i), rows.cols, onto.row(static_cast<Index>(list[static_cast<std::size_t>(i)])));
+      });
+    } else {
+      Reference::scatter_add_rows(alpha, rows, list, onto);
+    }
+  }
+
+  // --- attention ----------------------------------------------------------------------------------------------------
+
+  template <scalar T>
+  void attention(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k, In<T> v,
+                 View<T> o, View<T> lse) const {
+    if constexpr (std::same_as<T, float>) {
+      ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
+      simd::at_level(isa, [&](auto level) { simd::attention<decltype(level), Gemm>(shape, spans, q, k, v, o, lse); });
+    } else {
+      Reference::attention(shape, spans, q, k, v, o, lse);
+    }
+  }
+  template <scalar T>
+  void attention_vjp(const ops::AttentionShape& shape, std::span<const ops::AttentionSpan> spans, In<T> q, In<T> k,
+                     In<T> v, In<T> o, In<T> lse, In<T> d_o, View<T> dq, View<T> dk, View<T> dv) const {
+    if constexpr (std::same_as<T, float>) {
+      ops::detail::check_attention<T>(shape, spans, q, k, v, o, lse);
+      ops::detail::check_attention<T>(shape, spans, dq, dk, dv, d_o, lse);
+      simd::at_level(isa, [&](auto level) {
+        simd::attention_vjp<decltype(level), Gemm>(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
+      });
+    } else {
+      Reference::attention_vjp(shape, spans, q, k, v, o, lse, d_o, dq, dk, dv);
+    }
+  }
+
+  // --- parameters ---------------------------------------------------------------------------------------------------
+
+  template <scalar T>
+  void add_column_sums(Same<T> alpha, In<T> y, View<T> sum) const {
+    if constexpr (std::same_as<T, float>) {
+      require(sum.cols == y.cols, "shape.129", "add_column_sums: y(T,N) and sum(1,N) disagree");
+      simd::at_level(isa, [&](auto level) {
+        simd::for_each_stripe(
+            y.cols, [&](Index j, Index cols) { level.add_columns(alpha, y.middle_cols(j, cols), sum.data + j); });
+      });
+    } else {
+      Reference::add_column_sums(alpha, y, sum);
+    }
+  }
+  template <class A>
+  [[nodiscard]] double squared_norm(View<A> x) const {
+    if constexpr (std::same_as<std::remove_const_t<A>, float>) {
+      const Index count = ceil_div(x.rows, simd::rows_of_chunk(x.cols));
+      double* const parts = scratch<Purpose::sums, double>(count);
+      simd::at_level(isa, [&](auto level) {
+        simd::for_each_chunk(x.rows, x.cols, [&](Index chunk, Index begin, Index end) {
+          parts[chunk] = 0;
+          for (Index i = begin; i < end; ++i) {
+            parts[chunk] += level.squares_of_row(x.row(i), x.cols);
+          }
+        });
+      });
+      double total = 0;
+      for (Index chunk = 0; chunk < count; ++chunk) {
+        total += parts[chunk];
+      }
+      return total;
+    } else {
+      return Reference::squared_norm(x);
+    }
+  }
+  template <std::floating_point T>
+  void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
+    if constexpr (std::same_as<T, float>) {
+      ops::detail::check_adamw<T>(gradient, m, v, value);
+      const auto n = static_cast<double>(step.number);
+      const simd::AdamWNumbers numbers{scale,
+                                       static_cast<float>(1.0 - step.rate * step.decay),
+                                       static_cast<float>(step.beta1),
+                                       static_cast<float>(step.beta2),
+                                       static_cast<float>(1.0 - step.beta1),
+                                       static_cast<float>(1.0 - step.beta2),
+                                       static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
+                                       static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
+                                       static_cast<float>(step.epsilon)};
+      simd::at_level(isa, [&](auto level) {
+        simd::for_each_chunk(value.rows, value.cols, [&](Index, Index begin, Index end) {
+          for (Index i = begin; i < end; ++i) {
+            level.adamw_row(numbers, value.cols, gradient.row(i), m.row(i), v.row(i), value.row(i));
+          }
+        });
+      });
+    } else {
+      Reference::adamw(step, scale, gradient, m, v, value);
+    }
+  }
+  /// @}
+
+ private:
+  /// float, or bf16 on its way to float; views may be of constants.
+  template <class T>
+  static constexpr bool is_float_like =
+      std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, bf16>;
+  template <class A, class B, class C>
+  static constexpr bool is_product =
+      is_float_like<A> && std::same_as<std::remove_const_t<A>, std::remove_const_t<B>> && std::same_as<C, float>;
+
+  /// Whether the lanes of activation.inl know this one.
+  static constexpr bool has_lanes(ops::Activation kind) {
+    return kind == ops::Activation::silu || kind == ops::Activation::gelu_tanh;
+  }
+
+  /// Calls body(level, i) for i in [0, rows), at the level chosen once.
+  template <class Body>
+  void for_each_row(Index rows, const Body& body) const {
+    simd::at_level(isa, [&](auto level) {
+      for (Index i = 0; i < rows; ++i) {
+        body(level, i);
+      }
+    });
+  }
+};
 
 }  // namespace graft::backends

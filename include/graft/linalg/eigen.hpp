@@ -25,14 +25,18 @@ template <class T>
                                                                      Eigen::OuterStride<>(view.stride));
 }
 
-/// A copy in double, whatever real type the view holds.
+/// A copy in double, whatever the view holds; of complex numbers the real part.
 template <class T>
   requires storable<std::remove_const_t<T>>
 [[nodiscard]] EigenMatrix<double> to_eigen_double(View<T> view) {
   EigenMatrix<double> copy(view.rows, view.cols);
   for (Index i = 0; i < view.rows; ++i) {
     for (Index j = 0; j < view.cols; ++j) {
-      copy(i, j) = to<double>(view(i, j));
+      if constexpr (scalar<std::remove_const_t<T>>) {
+        copy(i, j) = static_cast<double>(real_part(view(i, j)));
+      } else {
+        copy(i, j) = to<double>(view(i, j));
+      }
     }
   }
   return copy;

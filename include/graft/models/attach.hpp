@@ -2,8 +2,9 @@
 // attach: puts the modules of a stack on a model, one for every layer and site that the stack and its placement name.
 #pragma once
 
-#include <algorithm>  // find
+#include <algorithm>  // find, max
 #include <bit>        // popcount
+#include <memory>     // make_shared
 #include <string>
 #include <vector>
 
@@ -89,6 +90,24 @@ template <class Model>
   return place;
 }
 
+/// Gives all modules of a part the one frozen thing that they share, as large as the largest of them needs.
+template <class A, scalar T>
+void share_frozen(Grafts<A, T>& part) {
+  using Module = typename A::template Module<T>;
+  if constexpr (requires { typename Module::Shared; }) {
+    Index outputs = 0;
+    Index inputs = 0;
+    for (const auto& grafted : part.modules) {
+      outputs = std::max(outputs, grafted.place.outputs);
+      inputs = std::max(inputs, grafted.place.inputs);
+    }
+    const auto shared = std::make_shared<const typename Module::Shared>(Module::shared(part.adapter, outputs, inputs));
+    for (auto& grafted : part.modules) {
+      grafted.module.share(shared, grafted.place.name);
+    }
+  }
+}
+
 template <class AtType, class Model, class MakeModule>
 void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, const AtType& at,
                  const typename Model::Backend& be, Model& model, Random random, const MakeModule& make) {
@@ -137,6 +156,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
     auto& grafted = modules[static_cast<std::size_t>(m)];
     make(be, model, grafted, random.child(static_cast<std::uint64_t>(m)));
   });
+  share_frozen(part);
 }
 
 /// Full's gradient is that of y = W x: where another module edits x or y of the same map, W acts through the edit too.

@@ -28,7 +28,8 @@ concept has_basis = requires(Module& module, const B& be, View<const T> rows) {
   module.set_basis(be, rows);
 };
 
-/// Calls visit(key, view of the values, grafted) for all that a file holds of a parameter, and list(key, indices).
+/// Calls visit(key, view of the values, grafted) for the parameters and the frozen factors that a file holds, and
+/// list(key, indices).
 template <class B, class AttachedType, class Visit, class List>
 void for_each_stored(AttachedType& attached, const AdapterFile& file, Visit&& visit, List&& list) {
   using T = typename AttachedType::Scalar;
@@ -42,6 +43,10 @@ void for_each_stored(AttachedType& attached, const AdapterFile& file, Visit&& vi
       }
       visit(file.key(grafted, name), View<const T>(parameter.value), grafted);
     });
+    if constexpr (requires { module.for_each_frozen([](const char*, View<T>) {}); }) {
+      module.for_each_frozen(
+          [&](const char* name, View<T> values) { visit(file.key(grafted, name), View<const T>(values), grafted); });
+    }
     if constexpr (requires { module.for_each_index([](const char*, std::vector<std::int32_t>&) {}); }) {
       module.for_each_index(
           [&](const char* name, std::vector<std::int32_t>& indices) { list(file.key(grafted, name), indices); });
@@ -65,7 +70,7 @@ namespace detail {
   return list;
 }
 
-/// Makes modules with the settings and skeletons of a file, where attach would select them again.
+/// Makes modules with the settings and skeletons of a file, where attach would select or factor the weight again.
 struct FileModules {
   const AdapterFile& file;
 
@@ -81,6 +86,8 @@ struct FileModules {
     if constexpr (std::constructible_from<Module, const A&, Skeleton, const Place&>) {
       Skeleton skeleton{index_list(file, file.key(grafted, "J")), index_list(file, file.key(grafted, "K"))};
       grafted.module = Module(grafted.recipe, std::move(skeleton), grafted.place);
+    } else if constexpr (std::constructible_from<Module, const A&, const Place&>) {
+      grafted.module = Module(grafted.recipe, grafted.place);
     } else {
       FreshModules{}(be, model, grafted, random);
     }
@@ -157,6 +164,10 @@ void adopt_basis(const B& be, Grafted& grafted, const io::TensorRef& tensor) {
 template <class B, class AttachedType>
 void fill(const B& be, AttachedType& attached, const AdapterFile& file) {
   using T = typename AttachedType::Scalar;
+  const auto read = [](const io::TensorRef& tensor, View<T> values) {
+    io::decode_rows(tensor, 0, values);
+    check_finite<T>(values, tensor);
+  };
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
     grafted.module.for_each_parameter([&](std::string_view name, Parameter<T>& parameter) {
       const io::TensorRef& tensor = *file.tensors.find(file.key(grafted, name));
@@ -165,9 +176,12 @@ void fill(const B& be, AttachedType& attached, const AdapterFile& file) {
           return adopt_basis<T>(be, grafted, tensor);
         }
       }
-      io::decode_rows(tensor, 0, parameter.value);
-      check_finite<T>(parameter.value, tensor);
+      read(tensor, parameter.value);
     });
+    if constexpr (requires { grafted.module.for_each_frozen([](const char*, View<T>) {}); }) {
+      grafted.module.for_each_frozen(
+          [&](const char* name, View<T> values) { read(*file.tensors.find(file.key(grafted, name)), values); });
+    }
   });
 }
 

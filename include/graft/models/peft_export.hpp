@@ -2,7 +2,8 @@
 // peft_export: writes the LoRA and PMSS modules of a stack as one PEFT LoRA folder.
 //
 // PMSS is a LoRA exactly: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and
-// lora_alpha = s r. C U is summed in double and rounded once.
+// lora_alpha = s r. C U is summed in double and rounded once. A LoRA that subtracts its start (PiSSA, OLoRA) is one of
+// twice the rank on the weight as it is: s (B A - B0 A0) = s [B, -B0] [A; A0], which is what PEFT converts its own into.
 #pragma once
 
 #include <cmath>
@@ -104,19 +105,45 @@ inline void write_targets(io::Json& config, const std::vector<PeftModule>& modul
   return "base_model.model." + place.name + "." + std::string(name);
 }
 
-template <Index Rank, class Init, class Scale, scalar T, class Model>
-[[nodiscard]] PeftModule to_peft(Grafted<adapters::Lora<Rank, Init, Scale>, T>& grafted, const Model&,
+/// The start of a LoRA, subtracted as further columns of B: [A; A0] and [B, -B0].
+template <scalar T>
+void add_doubled(const Place& place, View<const T> a, View<const T> b, View<const T> start_a, View<const T> start_b,
+                 Float32Tensors& tensors) {
+  const backends::Reference be;
+  Tensor<T> rows(2 * a.rows, a.cols);
+  Tensor<T> columns(b.rows, 2 * b.cols);
+  be.copy(a, rows.view().middle_rows(0, a.rows));
+  be.copy(start_a, rows.view().middle_rows(a.rows, a.rows));
+  be.copy(b, columns.view().middle_cols(0, b.cols));
+  be.add(-1, start_b, columns.view().middle_cols(b.cols, b.cols));
+  tensors.add(peft_key(place, "lora_A.weight"), std::as_const(rows).view());
+  tensors.add(peft_key(place, "lora_B.weight"), std::as_const(columns).view());
+}
+
+template <Index Rank, class Start, class Scale, scalar T, class Model>
+[[nodiscard]] PeftModule to_peft(Grafted<adapters::Lora<Rank, Start, Scale>, T>& grafted, const Model&,
                                  Float32Tensors& tensors) {
-  grafted.module.for_each_parameter([&](const char* name, Parameter<T>& parameter) {
-    tensors.add(peft_key(grafted.place, name), View<const T>(parameter.value));
-  });
+  using Recipe = adapters::Lora<Rank, Start, Scale>;
   using adapters::policies::AlphaOverRank;
   constexpr bool root = std::same_as<Scale, adapters::policies::AlphaOverRootRank>;
-  const auto& recipe = grafted.recipe;
-  const double alpha = root || std::same_as<Scale, AlphaOverRank>
-                           ? recipe.alpha
-                           : Scale::scale(recipe.alpha, recipe.rank) * static_cast<double>(recipe.rank);
-  return {grafted.place, recipe.rank, alpha, recipe.dropout, root};
+  constexpr Index share = Recipe::anchored ? 2 : 1;
+  std::vector<View<const T>> factors;
+  grafted.module.for_each_parameter([&](const char* name, Parameter<T>& parameter) {
+    factors.push_back(parameter.value);
+    if constexpr (!Recipe::anchored) {
+      tensors.add(peft_key(grafted.place, name), factors.back());
+    }
+  });
+  if constexpr (Recipe::anchored) {
+    grafted.module.for_each_frozen([&](const char*, View<T> values) { factors.push_back(values); });
+    add_doubled<T>(grafted.place, factors[0], factors[1], factors[2], factors[3], tensors);
+  }
+  const Recipe& recipe = grafted.recipe;
+  const Index rank = share * recipe.rank;
+  const double alpha = root                                 ? recipe.alpha * std::sqrt(static_cast<double>(share))
+                       : std::same_as<Scale, AlphaOverRank> ? recipe.alpha * static_cast<double>(share)
+                                                            : recipe.scale() * static_cast<double>(rank);
+  return {grafted.place, rank, alpha, recipe.dropout, root};
 }
 
 template <Index Rank, class Select, class Scale, scalar T, class Model>

@@ -27,6 +27,12 @@ static void scale_row(float alpha, Index n, float* y) {
   }
 }
 
+static void multiply_row(const float* gain, const float* x, Index n, float* y) {
+  for (Index j = 0; j < n; j += width) {
+    store(load(gain + j, n - j) * load(x + j, n - j), y + j, n - j);
+  }
+}
+
 static void fill_row(float value, Index n, float* y) {
   for (Index j = 0; j < n; j += width) {
     store(all(value), y + j, n - j);
