@@ -50,6 +50,7 @@
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
 #include <graft/io/atomic_file.hpp>
+#include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>
 #include <graft/io/gguf.hpp>
@@ -57,6 +58,7 @@
 #include <graft/io/hash.hpp>
 #include <graft/io/json.hpp>
 #include <graft/io/jsonl.hpp>
+#include <graft/io/k_quants.hpp>
 #include <graft/io/mapped_file.hpp>
 #include <graft/io/nearest.hpp>
 #include <graft/io/npy.hpp>
