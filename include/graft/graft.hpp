@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that needs Eigen and nlohmann/json only; PCRE2, oneDNN and xtensor enter by their own doors.
+// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN and xtensor enter by their own doors.
 // Written by tests/house/check_umbrella.py --update.
 #pragma once
 
@@ -60,10 +60,12 @@
 #include <graft/io/jsonl.hpp>
 #include <graft/io/k_quants.hpp>
 #include <graft/io/mapped_file.hpp>
+#include <graft/io/named_tensors.hpp>
 #include <graft/io/nearest.hpp>
 #include <graft/io/npy.hpp>
 #include <graft/io/path.hpp>
 #include <graft/io/safetensors.hpp>
+#include <graft/io/state_dict.hpp>
 #include <graft/io/tensor_ref.hpp>
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
