@@ -70,6 +70,7 @@
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
 #include <graft/linalg/eigen.hpp>
+#include <graft/linalg/householder.hpp>
 #include <graft/linalg/orthonormal.hpp>
 #include <graft/linalg/pivoted_qr.hpp>
 #include <graft/linalg/svd.hpp>
@@ -94,6 +95,7 @@
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/peft_export.hpp>
 #include <graft/models/peft_lora.hpp>
+#include <graft/models/pyreft_config.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>
