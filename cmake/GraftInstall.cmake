@@ -20,5 +20,6 @@ install(FILES
   ${PROJECT_BINARY_DIR}/graftConfig.cmake
   ${PROJECT_BINARY_DIR}/graftConfigVersion.cmake
   cmake/FindDnnl.cmake
+  cmake/FindLibzip.cmake
   cmake/FindPcre2.cmake
   DESTINATION ${package_dir})

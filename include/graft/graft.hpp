@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that needs Eigen and nlohmann/json only; PCRE2, oneDNN and xtensor enter by their own doors.
+// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN and xtensor enter by their own doors.
 // Written by tests/house/check_umbrella.py --update.
 #pragma once
 
@@ -72,6 +72,7 @@
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
 #include <graft/io/atomic_file.hpp>
+#include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>
 #include <graft/io/gguf.hpp>
@@ -79,16 +80,20 @@
 #include <graft/io/hash.hpp>
 #include <graft/io/json.hpp>
 #include <graft/io/jsonl.hpp>
+#include <graft/io/k_quants.hpp>
 #include <graft/io/mapped_file.hpp>
+#include <graft/io/named_tensors.hpp>
 #include <graft/io/nearest.hpp>
 #include <graft/io/npy.hpp>
 #include <graft/io/path.hpp>
 #include <graft/io/safetensors.hpp>
+#include <graft/io/state_dict.hpp>
 #include <graft/io/tensor_ref.hpp>
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
 #include <graft/linalg/eigen.hpp>
 #include <graft/linalg/gram_schmidt.hpp>
+#include <graft/linalg/householder.hpp>
 #include <graft/linalg/items.hpp>
 #include <graft/linalg/kept_energy.hpp>
 #include <graft/linalg/orthonormal.hpp>
@@ -119,6 +124,7 @@
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/peft_export.hpp>
 #include <graft/models/peft_lora.hpp>
+#include <graft/models/pyreft_config.hpp>
 #include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>

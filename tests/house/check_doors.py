@@ -9,6 +9,7 @@ DOORS = {
     "nlohmann": {"io/json.hpp"},
     "xtensor": {"interop/xtensor.hpp"},
     "pcre2.h": {"text/pcre2.hpp"},
+    "zip.h": {"io/torch_zip.hpp"},
     "oneapi": {"backends/gemm/onednn.hpp"},
     "omp.h": {"core/parallel.hpp"},
 }

@@ -2,6 +2,7 @@
 #include <graft/io/dtype.hpp>
 
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -10,7 +11,7 @@ using namespace graft;
 using io::Dtype;
 
 TEST_CASE("every dtype is found again by its name") {
-  for (int i = 0; i <= static_cast<int>(Dtype::q4_1); ++i) {
+  for (int i = 0; i <= static_cast<int>(Dtype::q6_k); ++i) {
     const auto dtype = static_cast<Dtype>(i);
     CHECK(io::dtype_named(io::dtype_name(dtype)) == dtype);
   }
@@ -19,12 +20,23 @@ TEST_CASE("every dtype is found again by its name") {
   CHECK_FALSE(io::dtype_named("F8_E4M3"));
 }
 
+TEST_CASE("messages list every dtype that weights may have, and no other") {
+  for (int i = 0; i <= static_cast<int>(Dtype::q6_k); ++i) {
+    const auto dtype = static_cast<Dtype>(i);
+    const std::string list = ", " + std::string(io::real_dtypes) + ",";
+    CHECK((list.find(" " + std::string(io::dtype_name(dtype)) + ",") != std::string::npos) == io::is_real(dtype));
+  }
+}
+
 TEST_CASE("sizes are those of the formats: a Q4_1 block of 32 takes 20 bytes") {
   CHECK(io::byte_count(Dtype::f64, 3) == 24);
   CHECK(io::byte_count(Dtype::bf16, 3) == 6);
   CHECK(io::byte_count(Dtype::q8_0, 64) == 68);
   CHECK(io::byte_count(Dtype::q4_0, 64) == 36);
   CHECK(io::byte_count(Dtype::q4_1, 64) == 40);
+  CHECK(io::byte_count(Dtype::q5_1, 64) == 48);
+  CHECK(io::byte_count(Dtype::q4_k, 512) == 288);
+  CHECK(io::byte_count(Dtype::q6_k, 512) == 420);
 }
 
 TEST_CASE("a shape that is negative, overflows, or breaks a block inside a row has no size") {
@@ -38,6 +50,7 @@ TEST_CASE("a shape that is negative, overflows, or breaks a block inside a row h
   CHECK_FALSE(size(Dtype::f32, {Index{1} << 40, Index{1} << 40}));
   CHECK(size(Dtype::q8_0, {3, 64}) == 204);
   CHECK_FALSE(size(Dtype::q8_0, {64, 3}));
+  CHECK_FALSE(size(Dtype::q4_k, {256, 128}));
 }
 
 TEST_CASE("real dtypes are those that weights may have") {

@@ -40,3 +40,9 @@ TEST_CASE("a folder that is no adapter says what it lacks") {
   (void)folder.write("adapter_config.json", "{}");
   CHECK(opened(folder).id() == "io.212");
 }
+
+TEST_CASE("a folder that pyreft saved is refused with the name of its reader") {
+  const Error error = test::error_of([] { (void)models::open_adapter(test::golden("reft/loreft-tied/saved")); });
+  CHECK(error.id() == "adapter.658");
+  CHECK(std::string(error.what()).find("open_pyreft") != std::string::npos);
+}

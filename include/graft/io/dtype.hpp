@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dtype: how the numbers of a file are coded, and how many bytes they take.
 //
-// Block types store 32 numbers at a time (GGML): Q8_0 d + 32 x int8, x = d q; Q4_0 d + 32 x 4 bit, x = d (q - 8);
-// Q4_1 d, m + 32 x 4 bit, x = d q + m; d and m in half precision, low nibbles first.
+// Block types are GGML's: 32 numbers at a time (io/block_quants.hpp), or 256 for those whose name ends in K (io/k_quants.hpp).
 #pragma once
 
 #include <array>
@@ -18,8 +17,34 @@
 
 namespace graft::io {
 
-/// Codings of numbers; q8_0, q4_0 and q4_1 come in blocks of 32.
-enum class Dtype { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0, q4_1 };
+/// Codings of numbers; from q8_0 to iq4_nl they come in blocks of 32, from q2_k to q6_k in blocks of 256.
+enum class Dtype {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  iq4_nl,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k
+};
+
+/// The dtypes that weights may have, for messages.
+inline constexpr std::string_view real_dtypes =
+    "F64, F32, F16, BF16, Q8_0, Q5_0, Q5_1, Q4_0, Q4_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K";
 
 namespace detail {
 struct DtypeRow {
@@ -27,20 +52,12 @@ struct DtypeRow {
   std::size_t block_size;   // numbers in a block
   std::size_t block_bytes;  // bytes of a block
 };
-inline constexpr std::array<DtypeRow, 13> dtype_rows = {{
-    {"F64", 1, 8},
-    {"F32", 1, 4},
-    {"F16", 1, 2},
-    {"BF16", 1, 2},
-    {"I64", 1, 8},
-    {"I32", 1, 4},
-    {"I16", 1, 2},
-    {"I8", 1, 1},
-    {"U8", 1, 1},
-    {"BOOL", 1, 1},
-    {"Q8_0", 32, 34},
-    {"Q4_0", 32, 18},
-    {"Q4_1", 32, 20},
+inline constexpr std::array<DtypeRow, 21> dtype_rows = {{
+    {"F64", 1, 8},      {"F32", 1, 4},     {"F16", 1, 2},      {"BF16", 1, 2},     {"I64", 1, 8},
+    {"I32", 1, 4},      {"I16", 1, 2},     {"I8", 1, 1},       {"U8", 1, 1},       {"BOOL", 1, 1},
+    {"Q8_0", 32, 34},   {"Q4_0", 32, 18},  {"Q4_1", 32, 20},   {"Q5_0", 32, 22},   {"Q5_1", 32, 24},
+    {"IQ4_NL", 32, 18}, {"Q2_K", 256, 84}, {"Q3_K", 256, 110}, {"Q4_K", 256, 144}, {"Q5_K", 256, 176},
+    {"Q6_K", 256, 210},
 }};
 [[nodiscard]] constexpr const DtypeRow& row(Dtype dtype) {
   return dtype_rows[static_cast<std::size_t>(dtype)];
@@ -62,7 +79,7 @@ inline constexpr std::array<DtypeRow, 13> dtype_rows = {{
   return std::nullopt;
 }
 
-/// How many numbers stand in one indivisible block: 1, or 32 for quantised types.
+/// How many numbers stand in one indivisible block: 1, or 32 or 256 for quantised types.
 [[nodiscard]] constexpr Index block_size(Dtype dtype) {
   return static_cast<Index>(detail::row(dtype).block_size);
 }

@@ -29,11 +29,11 @@ namespace graft::io {
 using GgufValue = std::variant<std::int64_t, double, bool, std::string_view, std::vector<std::int64_t>,
                                std::vector<double>, std::vector<std::string_view>>;
 
-/// A mapped GGUF file whose every count and offset has been checked (io.230 to io.235). Its TensorRefs and texts live as
+/// A mapped GGUF file whose every count and offset has been checked (io.230 to io.235, io.237). Its TensorRefs and texts live as
 /// long as keepalive().
 class Gguf {
  public:
-  /// Maps and checks the file (io.201, io.230 to io.235).
+  /// Maps and checks the file (io.201, io.230 to io.235, io.237).
   [[nodiscard]] static Gguf open(const std::string& path) {
     Gguf opened;
     opened.file_ = MappedFile::open(path);
@@ -234,6 +234,13 @@ class Gguf {
     std::reverse(tensor.shape.begin(), tensor.shape.end());
     tensor.dtype = tensor_type(number<std::uint32_t>(), tensor.name);
     const auto size = byte_count(tensor.dtype, tensor.shape);
+    if (!size && tensor.cols() > 0 && tensor.cols() % block_size(tensor.dtype) != 0) {
+      fail("io.237",
+           "tensor \"" + tensor.name + "\" has rows of " + std::to_string(tensor.cols()) + " numbers, but " +
+               std::string(dtype_name(tensor.dtype)) + " comes in blocks of " +
+               std::to_string(block_size(tensor.dtype)) + " that no row may break; the file is damaged",
+           path());
+    }
     if (!size) {
       fail("io.232",
            "tensor \"" + tensor.name + "\" has the absurd shape " + shape_text(tensor.shape) + " for type " +
@@ -256,7 +263,7 @@ class Gguf {
       fail("io.233",
            "tensor \"" + name + "\" is coded as " +
                (type < names.size() ? std::string(names[type]) : "type " + std::to_string(type)) +
-               ", expected one of F32, F16, BF16, Q8_0, Q4_0, Q4_1",
+               ", expected one of " + std::string(real_dtypes),
            path());
     }
     return *dtype;

@@ -5,67 +5,47 @@
 // then the data, which the tensors cover without hole or overlap. Source: github.com/huggingface/safetensors, README.
 #pragma once
 
-#include <algorithm>  // sort, lower_bound
+#include <algorithm>  // sort
 #include <cstdint>    // uint64_t
 #include <cstring>    // memcpy
 #include <map>
-#include <memory>  // shared_ptr
 #include <span>
 #include <string>
-#include <string_view>
+#include <utility>  // move
 #include <vector>
 
 #include <graft/base/require.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/json.hpp>
 #include <graft/io/mapped_file.hpp>
-#include <graft/io/nearest.hpp>
+#include <graft/io/named_tensors.hpp>
 #include <graft/io/tensor_ref.hpp>
 
 namespace graft::io {
 
-/// A mapped safetensors file whose every offset has been checked. Its TensorRefs live as long as keepalive().
-class Safetensors {
+/// A mapped safetensors file whose every offset has been checked.
+class Safetensors : public NamedTensors {
  public:
   /// The format's own bound on the header.
   static constexpr std::uint64_t header_limit = 100'000'000;
 
   /// Maps and checks the file (io.201, io.220 to io.224).
   [[nodiscard]] static Safetensors open(const std::string& path) {
+    const auto file = MappedFile::open(path);
     Safetensors opened;
-    opened.file_ = MappedFile::open(path);
-    opened.parse();
+    opened.hold({path, {}, file});
+    opened.hold({path, opened.parse(*file), file});
     return opened;
   }
 
-  /// Sorted by name.
-  [[nodiscard]] std::span<const TensorRef> tensors() const { return tensors_; }
   /// The texts under __metadata__.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  [[nodiscard]] const std::string& path() const { return file_->path(); }        ///< as it was opened
-  [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }  ///< the mapping
-
-  /// The tensor of that name, or null.
-  [[nodiscard]] const TensorRef* find(std::string_view name) const {
-    const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                                        [](const TensorRef& t, std::string_view n) { return t.name < n; });
-    return found != tensors_.end() && found->name == name ? &*found : nullptr;
-  }
-
-  /// The tensor of that name, or io.225 with the nearest name that exists.
-  [[nodiscard]] const TensorRef& at(std::string_view name) const {
-    if (const TensorRef* found = find(name)) {
-      return *found;
-    }
-    fail("io.225",
-         "tensor \"" + std::string(name) + "\" is missing; the nearest name in the file is \"" +
-             nearest_name(name, tensors_, [](const TensorRef& t) { return t.name; }) + "\"",
-         path());
-  }
 
  private:
-  void parse() {
-    const auto bytes = file_->bytes();
+  void hold(NamedTensors tensors) { static_cast<NamedTensors&>(*this) = std::move(tensors); }
+
+  [[nodiscard]] std::vector<TensorRef> parse(const MappedFile& file) {
+    const auto bytes = file.bytes();
     std::uint64_t header_size = 0;
     if (bytes.size() < sizeof header_size) {
       fail("io.220", "the file has " + std::to_string(bytes.size()) + " bytes, expected at least 8; it is truncated",
@@ -79,19 +59,21 @@ class Safetensors {
            path());
     }
     const auto header = static_cast<std::size_t>(header_size);
-    const Json json = parse_json(file_->text().substr(sizeof header_size, header), path());
+    const Json json = parse_json(file.text().substr(sizeof header_size, header), path());
     if (!json.is_object()) {
       fail("io.221", "the header is not a JSON object", path());
     }
     const auto data = bytes.subspan(sizeof header_size + header);
+    std::vector<TensorRef> tensors;
     for (const auto& [name, entry] : json.items()) {
       if (name == "__metadata__") {
         metadata_ = json_get<std::map<std::string, std::string>>(json, name, path());
       } else {
-        tensors_.push_back(parse_tensor(name, entry, data));
+        tensors.push_back(parse_tensor(name, entry, data));
       }
     }
-    check_cover(data);
+    check_cover(tensors, data);
+    return tensors;
   }
 
   [[nodiscard]] TensorRef parse_tensor(const std::string& name, const Json& entry,
@@ -130,9 +112,9 @@ class Safetensors {
   }
 
   /// The format demands that the tensors cover the data exactly: a hole may hide something, an overlap is damage.
-  void check_cover(std::span<const std::byte> data) const {
+  void check_cover(const std::vector<TensorRef>& tensors, std::span<const std::byte> data) const {
     std::vector<const TensorRef*> order;
-    for (const TensorRef& tensor : tensors_) {
+    for (const TensorRef& tensor : tensors) {
       order.push_back(&tensor);
     }
     std::sort(order.begin(), order.end(), [](const TensorRef* a, const TensorRef* b) {
@@ -157,8 +139,6 @@ class Safetensors {
     }
   }
 
-  std::shared_ptr<const MappedFile> file_;
-  std::vector<TensorRef> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 

@@ -18,6 +18,16 @@ namespace graft::io {
 
 static_assert(std::endian::native == std::endian::little, "graft::io: files are little-endian and read as they are");
 
+namespace detail {
+/// A value as it stands in a file, which aligns nothing.
+template <class Stored>
+[[nodiscard]] inline Stored load(const std::byte* at) {
+  Stored value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+}  // namespace detail
+
 /// Where a tensor lies and how it is coded. As a matrix, the last extent is the columns; a vector is one row.
 struct TensorRef {
   std::string name;                 ///< its key in the file
@@ -78,15 +88,8 @@ template <class T>
   std::vector<Index> values;
   values.reserve(tensor.bytes / width);
   for (std::size_t at = 0; at < tensor.bytes; at += width) {
-    if (width == sizeof(std::int32_t)) {
-      std::int32_t value = 0;
-      std::memcpy(&value, tensor.data + at, width);
-      values.push_back(value);
-    } else {
-      std::int64_t value = 0;
-      std::memcpy(&value, tensor.data + at, width);
-      values.push_back(value);
-    }
+    values.push_back(width == sizeof(std::int32_t) ? detail::load<std::int32_t>(tensor.data + at)
+                                                   : detail::load<std::int64_t>(tensor.data + at));
   }
   return values;
 }

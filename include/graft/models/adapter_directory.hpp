@@ -17,6 +17,7 @@
 
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/path.hpp>
+#include <graft/io/safetensors.hpp>
 #include <graft/models/adapter_file.hpp>
 #include <graft/models/load_adapter.hpp>
 

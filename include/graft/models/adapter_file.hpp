@@ -9,8 +9,8 @@
 
 #include <graft/adapters/attached.hpp>
 #include <graft/io/json.hpp>
+#include <graft/io/named_tensors.hpp>
 #include <graft/io/path.hpp>
-#include <graft/io/safetensors.hpp>
 #include <graft/models/fingerprint.hpp>
 
 namespace graft::models {
@@ -31,7 +31,7 @@ struct AdapterFile {
   std::string base_model;             ///< what the file calls its base
   std::optional<Fingerprint> base;    ///< of the weights it was trained on; PEFT keeps none
   std::vector<AdapterPart> parts;     ///< in the order of the stack
-  io::Safetensors tensors;            ///< mapped
+  io::NamedTensors tensors;           ///< mapped, or in memory where the format is no place to read from
   std::string prefix;                 ///< PEFT's, before every key; then the adapter's name is not in the key
   std::vector<std::string> warnings;  ///< keys that were passed over, for the user to read
 

@@ -73,7 +73,7 @@ inline void check_tensors(Checkpoint& checkpoint) {
     if (!io::is_real(tensor.dtype)) {
       fail("model.514",
            "tensor \"" + spec.name + "\" has dtype " + std::string(io::dtype_name(tensor.dtype)) +
-               ", expected one of F64, F32, F16, BF16, Q8_0, Q4_0, Q4_1",
+               ", expected one of " + std::string(io::real_dtypes),
            tensor.file);
     }
   }

@@ -6,6 +6,7 @@
 
 #include <graft/models/adapter_directory.hpp>
 #include <graft/models/peft_lora.hpp>
+#include <graft/models/pyreft_config.hpp>
 
 namespace graft::models {
 
@@ -15,7 +16,11 @@ namespace graft::models {
                                               text::PatternCompiler compile = &text::compile_builtin) {
   const std::string where = io::join(folder, adapter_config_name);
   if (!io::exists(where)) {
-    fail("adapter.658", "the folder holds no adapter_config.json, so it is no adapter", folder);
+    const bool pyreft = is_pyreft_folder(folder);
+    fail("adapter.658",
+         std::string("the folder holds no adapter_config.json, so it is no adapter") +
+             (pyreft ? " of graft or PEFT; pyreft saved it: open_pyreft reads it (component graft::zip)" : ""),
+         folder);
   }
   if (!io::exists(io::join(folder, adapter_tensors_name))) {
     const bool pickled = io::exists(io::join(folder, "adapter_model.bin"));

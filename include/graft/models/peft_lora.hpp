@@ -186,7 +186,7 @@ class PeftConfig {
 inline constexpr std::string_view peft_prefix = "base_model.model.";
 
 /// How many layers the names in the file speak of.
-[[nodiscard]] inline Index layers_named(const io::Safetensors& tensors) {
+[[nodiscard]] inline Index layers_named(const io::NamedTensors& tensors) {
   const std::string start = std::string(peft_prefix) + "model.layers.";
   Index layers = 0;
   for (const io::TensorRef& tensor : tensors.tensors()) {
