@@ -33,6 +33,46 @@ TEST_CASE("the golden PEFT LoKrs have PEFT's logits, gradients and merged weight
                         "lokr-both");
 }
 
+TEST_CASE("LoKr gives the same on rows that stand apart as on close ones") {
+  const backends::Reference be;
+  const DenseWeight<double> weight(Tensor<double>(6, 8));
+  const Place place{0, site::query, 6, 8, "q"};  // 2 3 and 2 4: a product of rank 1, pieces on both sides
+  adapters::Lokr::Module<double> module({.rank = 1}, be, weight, place, Random(1));
+  module.for_each_parameter([](std::string_view, Parameter<double>& p) { test::fill_normal(p.value, 3); });
+  const Block block{0, 3, 0, 0};
+  const auto run = [&](View<double> x, View<double> y) {
+    test::fill_normal(x, 1);
+    test::fill_normal(y, 2);
+    module.for_each_parameter([&](std::string_view, Parameter<double>& p) { be.fill(0, p.gradient.view()); });
+    Arena arena;
+    adapters::Lokr::Module<double>::Cache cache;
+    arena.measure();
+    module.lay_out_scratch(cache, arena, {3, 3, true, Random(1)});
+    arena.reserve();
+    module.lay_out_scratch(cache, arena, {3, 3, true, Random(1)});
+    module.prepare(be, cache, weight);
+    module.read(be, cache, block, x);
+    module.add(be, cache, block, y);
+    module.add_vjp(be, cache, block, y);
+    module.block_gradients(be, cache, {}, block, x, y);
+    module.gradients(be, cache);
+    module.read_vjp(be, cache, block, x);
+    std::vector<Tensor<double>> results;
+    module.for_each_parameter([&](std::string_view, Parameter<double>& p) { results.push_back(p.gradient.clone()); });
+    for (const View<double> moved : {x, y}) {
+      be.copy(moved, results.emplace_back(moved.rows, moved.cols).view());
+    }
+    return results;
+  };
+  Tensor<double> x(3, 8), y(3, 6), wide_x(3, 11), wide_y(3, 9);
+  const auto close = run(x.view(), y.view());
+  const auto apart = run(wide_x.view().middle_cols(1, 8), wide_y.view().middle_cols(2, 6));
+  for (std::size_t i = 0; i < close.size(); ++i) {
+    CAPTURE(i);
+    CHECK(test::relative_error(apart[i].view(), close[i].view()) < 1e-14);
+  }
+}
+
 TEST_CASE("widths are factored by LyCORIS' rule: a factor that divides is taken as it is, else the squarest pair") {
   const auto check = [](Index width, Index factor, Factored expected) {
     CAPTURE(width, factor);

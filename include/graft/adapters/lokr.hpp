@@ -313,6 +313,10 @@ struct LokrOf {
     /// sum = kept sum + alpha times the sum over pieces of a_j' b_j.
     template <class B>
     static void add_pieces(const B& be, T alpha, Index pieces, In<T> a, In<T> b, T kept, View<T> sum) {
+      if (a.contiguous() && b.contiguous()) {
+        be.gemm_tn(alpha, a.reshape(a.rows * pieces, sum.rows), b.reshape(b.rows * pieces, sum.cols), kept, sum);
+        return;
+      }
       for (Index j = 0; j < pieces; ++j) {
         be.gemm_tn(alpha, a.middle_cols(j * sum.rows, sum.rows), b.middle_cols(j * sum.cols, sum.cols),
                    j == 0 ? kept : T{1}, sum);
