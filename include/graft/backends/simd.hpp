@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <cmath>      // pow, sqrt
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -162,7 +161,7 @@ struct Simd : Reference {
     if constexpr (std::same_as<T, float>) {
       require(gate.rows == up.rows && gate.cols == up.cols && a.rows == up.rows && a.cols == up.cols, "shape.124",
               "gated_activation: gate(T,F), up(T,F) and a(T,F) disagree");
-      if (has_lanes(kind)) {
+      if (simd::has_lanes(kind)) {
         simd::at_level(isa, [&](auto level) { level.gated_activation(kind, gate, up, a); });
         return;
       }
@@ -174,7 +173,7 @@ struct Simd : Reference {
     if constexpr (std::same_as<T, float>) {
       require(gate.rows == up.rows && da.rows == up.rows && dgate.rows == up.rows && dup.rows == up.rows, "shape.124",
               "gated_activation_vjp: gate(T,F), up(T,F) and da(T,F) disagree");
-      if (has_lanes(kind)) {
+      if (simd::has_lanes(kind)) {
         simd::at_level(isa, [&](auto level) { level.gated_activation_vjp(kind, gate, up, da, dgate, dup); });
         return;
       }
@@ -362,16 +361,7 @@ struct Simd : Reference {
   void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
     if constexpr (std::same_as<T, float>) {
       ops::detail::check_adamw<T>(gradient, m, v, value);
-      const auto n = static_cast<double>(step.number);
-      const simd::AdamWNumbers numbers{scale,
-                                       static_cast<float>(1.0 - step.rate * step.decay),
-                                       static_cast<float>(step.beta1),
-                                       static_cast<float>(step.beta2),
-                                       static_cast<float>(1.0 - step.beta1),
-                                       static_cast<float>(1.0 - step.beta2),
-                                       static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
-                                       static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
-                                       static_cast<float>(step.epsilon)};
+      const simd::AdamWNumbers numbers = simd::numbers_of(step, scale);
       simd::at_level(isa, [&](auto level) {
         simd::for_each_chunk(value.rows, value.cols, [&](Index, Index begin, Index end) {
           for (Index i = begin; i < end; ++i) {
@@ -393,11 +383,6 @@ struct Simd : Reference {
   template <class A, class B, class C>
   static constexpr bool is_product =
       is_float_like<A> && std::same_as<std::remove_const_t<A>, std::remove_const_t<B>> && std::same_as<C, float>;
-
-  /// Whether the lanes of activation.inl know this one.
-  static constexpr bool has_lanes(ops::Activation kind) {
-    return kind == ops::Activation::silu || kind == ops::Activation::gelu_tanh;
-  }
 
   /// Calls body(level, i) for i in [0, rows), at the level chosen once.
   template <class Body>

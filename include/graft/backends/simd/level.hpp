@@ -2,6 +2,7 @@
 // levels: the bodies of simd/*.inl once for every instruction set, and the choice between them at run time.
 #pragma once
 
+#include <cmath>  // pow, sqrt
 #include <concepts>
 #include <cstddef>  // size_t
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <graft/core/bf16.hpp>
 #include <graft/core/view.hpp>
 #include <graft/ops/activation.hpp>
+#include <graft/ops/adamw.hpp>
 
 namespace graft::backends::simd {
 
@@ -24,6 +26,25 @@ struct Visible {
 struct AdamWNumbers {
   float scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;  ///< factors of ops::adamw's formula
 };
+
+/// What a step of ops::adamw comes to, for gradients times `scale`.
+[[nodiscard]] inline AdamWNumbers numbers_of(const ops::AdamWStep& step, float scale) {
+  const auto n = static_cast<double>(step.number);
+  return {scale,
+          static_cast<float>(1.0 - step.rate * step.decay),
+          static_cast<float>(step.beta1),
+          static_cast<float>(step.beta2),
+          static_cast<float>(1.0 - step.beta1),
+          static_cast<float>(1.0 - step.beta2),
+          static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
+          static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
+          static_cast<float>(step.epsilon)};
+}
+
+/// Whether activation.inl computes this one.
+[[nodiscard]] constexpr bool has_lanes(ops::Activation kind) {
+  return kind == ops::Activation::silu || kind == ops::Activation::gelu_tanh;
+}
 
 /// 4 floats at a time, whatever the processor has.
 struct Baseline {
