@@ -71,6 +71,17 @@ TEST_CASE("edited rows stand in the sequences of one adapter, at their offsets i
   CHECK(edit_rows(batch, ends(1, 1), Part::both, 3, 100).in_batch.empty());
 }
 
+TEST_CASE("edited rows know the subspace that their sequence carries") {
+  Ragged batch = one_prompt(5, 2);
+  CHECK(edit_rows(batch, ends(1, 1), Part::both, 1, 100).subspaces.empty());
+  batch.push(4, 2);
+  batch.carry(0b10);
+  const EditRows found = edit_rows(batch, ends(1, 1), Part::both, 1, 100);
+  CHECK(found.subspaces == std::vector<std::uint64_t>{whole_subspace, whole_subspace, 0b10, 0b10});
+  batch.subspace.pop_back();
+  CHECK(test::error_of([&] { (void)edit_rows(batch, ends(1, 1), Part::both, 1, 100); }).id() == "shape.110");
+}
+
 TEST_CASE("placeholder rows are the own run of every sequence of the adapter that begins in this batch") {
   Ragged batch;
   batch.push(6, 2, 0, 1, 3);

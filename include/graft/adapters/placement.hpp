@@ -4,6 +4,7 @@
 
 #include <algorithm>  // find, max, min
 #include <cstdint>
+#include <iterator>  // ssize
 #include <string>
 #include <vector>
 
@@ -78,6 +79,8 @@ struct EditRows {
 /// memory of `rows`.
 [[nodiscard]] inline EditRows edit_rows(const Ragged& batch, const Positions& positions, Part part, Index adapter,
                                         Index block_rows, EditRows rows = {}) {
+  require(batch.subspace.empty() || std::ssize(batch.subspace) == batch.sequences(), "shape.110",
+          "Ragged: every sequence carries a subspace, or none does");
   rows.in_batch.clear();
   rows.in_block.clear();
   rows.subspaces.clear();

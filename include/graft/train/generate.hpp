@@ -80,7 +80,9 @@ template <class Model, class AttachedType, class OnToken>
   const Index window = model.config.context - inserted;
   if (length == 0 || length >= window) {
     fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
-                          std::to_string(window - 1) + ": the model's window is " + std::to_string(window));
+                          std::to_string(window - 1) + ": the model's window is " +
+                          std::to_string(model.config.context) +
+                          (inserted > 0 ? ", of which an adapter fills " + std::to_string(inserted) : ""));
   }
   const Index most = std::min(options.most, window - length);
   models::LlamaRun<Model, AttachedType> run;
