@@ -10,6 +10,7 @@
 #include <algorithm>  // min
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <graft/core/random.hpp>
 #include <graft/linalg/orthonormal_columns.hpp>

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cmath>  // sqrt
+#include <string_view>
+#include <utility>  // move
 
 #include <graft/adapters/policies/factors.hpp>
 #include <graft/linalg/truncated_svd.hpp>
