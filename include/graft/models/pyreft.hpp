@@ -204,7 +204,12 @@ inline void read_note(AdapterFile& file, std::optional<Positions>& positions) {
   AdapterPart part;
   part.adapter = adapters::LoReft<>::name;
   part.policies = pyreft_classes().at(units.front()->kind);
-  part.settings = {{"rank", ranks.begin()->second}, {"dropout", 0.0}};
+  const auto of_rank = [](Index rank) {
+    io::Json settings = settings_of(adapters::LoReft<>{});
+    settings["rank"] = rank;
+    return settings;
+  };
+  part.settings = of_rank(ranks.begin()->second);
   std::vector<std::pair<Index, Sites>> chosen;
   std::vector<Index> layers;
   for (const PyreftUnit* unit : units) {
@@ -213,7 +218,7 @@ inline void read_note(AdapterFile& file, std::optional<Positions>& positions) {
   }
   for (const auto& [path, rank] : ranks) {
     if (rank != part.settings["rank"]) {
-      part.exceptions[path] = {{"rank", rank}, {"dropout", 0.0}};
+      part.exceptions[path] = of_rank(rank);
     }
   }
   std::sort(layers.begin(), layers.end());
