@@ -56,6 +56,8 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.add(one, in, out);
   be.scale(one, out);
   be.add_bias(in, out);
+  be.rescale_columns(in, in, out);
+  be.add_column_dots(in, in, out);
   be.dropout(0.5, Random(1), Index{0}, in, out);
 };
 

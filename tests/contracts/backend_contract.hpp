@@ -229,6 +229,12 @@ void check_rows(const B& be) {
       be.add_column_sums(0.5f, y.f, sum.f);
       reference.add_column_sums(0.5, y.d(), sum.d());
       check_close(sum, 8.0 * unit * (static_cast<double>(t) + 1.0));
+      be.rescale_columns(bias.f, x.f, y.f);
+      reference.rescale_columns(bias.d(), x.d(), y.d());
+      check_close(y, 12.0 * unit);
+      be.add_column_dots(x.f, y.f, sum.f);
+      reference.add_column_dots(x.d(), y.d(), sum.d());
+      check_close(sum, 32.0 * unit * (static_cast<double>(t) + 1.0));
       be.copy(x.f, copied.f);
       reference.copy(x.d(), copied.d());
       check_close(copied, 0.0);

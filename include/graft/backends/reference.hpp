@@ -13,6 +13,7 @@
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>
 #include <graft/ops/attention.hpp>
+#include <graft/ops/column_scale.hpp>
 #include <graft/ops/cross_entropy.hpp>
 #include <graft/ops/elementwise.hpp>
 #include <graft/ops/gemm.hpp>
@@ -145,6 +146,16 @@ struct Reference {
   template <class S, scalar T>
   void add_bias(View<S> bias, View<T> y) const {
     ops::add_bias(bias, y);
+  }
+  /// y(T,N) += (scale(1,N) - 1) x(T,N), column by column: the x within y becomes scale x.
+  template <scalar T>
+  void rescale_columns(In<T> scale, In<T> x, View<T> y) const {
+    ops::rescale_columns(scale, x, y);
+  }
+  /// sum(1,N) += the column sums of x o y, both (T,N), rows in order: the gradient of a scale.
+  template <scalar T>
+  void add_column_dots(In<T> x, In<T> y, View<T> sum) const {
+    ops::add_column_dots(x, y, sum);
   }
   /// y = x * mask / (1 - rate), the mask a function of `random` and the element's place; this is its gradient too.
   template <scalar T>

@@ -233,6 +233,16 @@ struct Simd : Reference {
       Reference::add_bias(bias, y);
     }
   }
+  using Reference::rescale_columns;
+  void rescale_columns(In<float> scale, In<float> x, View<float> y) const {
+    ops::detail::check_columns(scale, x, y);
+    for_each_row(y.rows, [&](auto level, Index i) { level.rescale_row(scale.data, x.row(i), y.cols, y.row(i)); });
+  }
+  using Reference::add_column_dots;
+  void add_column_dots(In<float> x, In<float> y, View<float> sum) const {
+    ops::detail::check_columns(sum, x, y);
+    simd::at_level(isa, [&](auto level) { level.add_dots(x, y, sum.data); });
+  }
 
   // --- selections ---------------------------------------------------------------------------------------------------
 

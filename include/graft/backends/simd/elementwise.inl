@@ -14,6 +14,13 @@ static void add_row(float alpha, const A* x, Index n, float* y) {
   }
 }
 
+static void rescale_row(const float* scale, const float* x, Index n, float* y) {
+  for (Index j = 0; j < n; j += width) {
+    const Index left = n - j;
+    store(load(y + j, left) + (load(scale + j, left) - 1.0f) * load(x + j, left), y + j, left);
+  }
+}
+
 static void scale_row(float alpha, Index n, float* y) {
   for (Index j = 0; j < n; j += width) {
     store(load(y + j, n - j) * alpha, y + j, n - j);
@@ -33,6 +40,18 @@ static void add_columns(float alpha, View<const float> y, float* total) {
     Floats lanes = load(total + j, left);
     for (Index i = 0; i < y.rows; ++i) {
       lanes += alpha * load(y.row(i) + j, left);
+    }
+    store(lanes, total + j, left);
+  }
+}
+
+/// total += the column sums of x o y, rows in order.
+static void add_dots(View<const float> x, View<const float> y, float* total) {
+  for (Index j = 0; j < y.cols; j += width) {
+    const Index left = y.cols - j;
+    Floats lanes = load(total + j, left);
+    for (Index i = 0; i < y.rows; ++i) {
+      lanes += load(x.row(i) + j, left) * load(y.row(i) + j, left);
     }
     store(lanes, total + j, left);
   }
