@@ -2,7 +2,7 @@
 // optimizer: moves parameters along their gradients; it keeps whatever state it needs for each, in the order it meets them.
 #pragma once
 
-#include <vector>
+#include <string_view>
 
 #include <graft/backend.hpp>
 #include <graft/core/parameter.hpp>
@@ -17,5 +17,16 @@ concept optimizer = requires(const O& method, const backends::Reference& be, typ
   { method.start(parameter) } -> std::same_as<typename O::template State<T>>;
   method.step(be, parameter, state, rate, scale, number);
 };
+
+/// The state of a parameter at the start of training. An optimizer that treats parameters by their names has
+/// start(name, parameter) beside start(parameter), and is asked that.
+template <class O, scalar T>
+[[nodiscard]] auto start_state(const O& method, std::string_view name, const Parameter<T>& parameter) {
+  if constexpr (requires { method.start(name, parameter); }) {
+    return method.start(name, parameter);
+  } else {
+    return method.start(parameter);
+  }
+}
 
 }  // namespace graft

@@ -3,6 +3,7 @@
 
 #include <graft/adapters/lora.hpp>
 #include <graft/models/attach.hpp>
+#include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
 #include <graft/schedules/linear.hpp>
 
@@ -65,6 +66,30 @@ const std::vector<train::Batch> whole = {batch_of({{5, 4}, {9, 6}, {6, 3}}, 3)};
 const std::vector<train::Batch> parts = {batch_of({{5, 4}}, 3), batch_of({{9, 6}, {6, 3}}, 4)};
 
 }  // namespace
+
+TEST_CASE("an optimizer that asks for names is told them: LoRA+ moves B further, A as far as without it") {
+  Run plain({.rate = 1e-3});
+  Run plus({.rate = 1e-3});  // its own trainer stays unused
+  using Plus = optimizers::LoraPlus<optimizers::Sgd>;
+  train::Trainer trainer(plus.be, plus.model, plus.attached, Plus{.ratio = 4}, schedules::Linear{}, {.rate = 1e-3});
+  Run start({});
+  (void)plain.trainer.step(whole);
+  (void)trainer.step(whole);
+  std::vector<Tensor<double>> at_start, moved;
+  start.attached.for_each_parameter(
+      [&](const std::string&, Parameter<double>& p) { at_start.push_back(p.storage.clone()); });
+  plain.attached.for_each_parameter(
+      [&](const std::string&, Parameter<double>& p) { moved.push_back(p.storage.clone()); });
+  std::size_t i = 0;
+  plus.attached.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
+    CAPTURE(name);
+    const double factor = name.ends_with("lora_B.weight") ? 4 : 1;
+    const double expected = at_start[i](0, 0) + factor * (moved[i](0, 0) - at_start[i](0, 0));
+    CHECK(moved[i](0, 0) != at_start[i](0, 0));
+    CHECK(p.value(0, 0) == Approx(expected).epsilon(1e-14));
+    ++i;
+  });
+}
 
 TEST_CASE("an accumulated step is the step on everything at once, however it was cut") {
   Run one({.rate = 0.1});

@@ -46,9 +46,9 @@ class Trainer {
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
           TrainerSettings settings)
       : be_(be), model_(model), attached_(attached), optimizer_(method), schedule_(rates), settings_(settings) {
-    attached_.for_each_parameter([&](const std::string&, Parameter<C>& p) {
+    attached_.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
       parameters_.push_back(&p);
-      states_.push_back(optimizer_.start(p));
+      states_.push_back(start_state(optimizer_, name, p));
     });
     if (states_.empty()) {
       fail("train.401", "nothing is trained: no module is attached to the model");
