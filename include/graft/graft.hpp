@@ -4,10 +4,19 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
+#include <graft/adapters/bias.hpp>
+#include <graft/adapters/dora.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/adapters/graft_pass.hpp>
 #include <graft/adapters/graft_site.hpp>
+#include <graft/adapters/ia3.hpp>
+#include <graft/adapters/loha.hpp>
+#include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/placement.hpp>
 #include <graft/adapters/pmss.hpp>
@@ -18,7 +27,6 @@
 #include <graft/adapters/policies/subspace.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -45,6 +53,7 @@
 #include <graft/core/reach.hpp>
 #include <graft/core/scalar.hpp>
 #include <graft/core/site.hpp>
+#include <graft/core/team.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
@@ -94,6 +103,7 @@
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>
 #include <graft/ops/attention.hpp>
+#include <graft/ops/column_scale.hpp>
 #include <graft/ops/cross_entropy.hpp>
 #include <graft/ops/elementwise.hpp>
 #include <graft/ops/gemm.hpp>
@@ -101,10 +111,9 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
+#include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -142,4 +151,3 @@
 #include <graft/train/generate.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>

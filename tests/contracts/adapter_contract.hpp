@@ -7,6 +7,8 @@
 #pragma once
 
 #include <complex>
+#include <map>
+#include <string>
 #include <vector>
 
 #include <graft/models/attach.hpp>
@@ -348,25 +350,45 @@ void check_cached_equals_uncached(const Stack<Ats...>& stack) {
   }
 }
 
-/// Merged into the weight equals attached, where every module is a change of a weight.
+/// Merged into weights and biases equals attached, where every module is a change of those that the model has, and none
+/// edits the input of a map whose output another edits.
 template <class... Ats>
-void check_merged_equals_attached(const Stack<Ats...>& stack) {
-  detail::ComplexBench<Ats...> bench(small_config(), stack, false);
-  detail::ComplexBench<Ats...> merged(small_config(), stack, false);
+void check_merged_equals_attached(const Stack<Ats...>& stack, const models::LlamaConfig& config) {
+  detail::ComplexBench<Ats...> bench(config, stack, false);
+  detail::ComplexBench<Ats...> merged(config, stack, false);
   bench.disturb(2);
-  bool weights_only = true;
+  bool mergeable = true;
+  std::map<std::string, unsigned> edits;  // by place: 1 input, 2 output
   bench.attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
     using A = std::remove_cvref_t<decltype(recipe)>;
     if constexpr (std::same_as<A, adapters::Full>) {  // is the weight already
     } else if constexpr (weight_adapter<A>) {
       const auto layer = static_cast<std::size_t>(grafted.place.layer);
-      const auto base = bench.model.blocks[layer].linear(grafted.place.where).weight.view();
-      grafted.module.merge(bench.be, base, merged.model.blocks[layer].linear(grafted.place.where).weight.writable());
+      const auto& base = bench.model.blocks[layer].linear(grafted.place.where);
+      auto& into = merged.model.blocks[layer].linear(grafted.place.where);
+      if constexpr (requires { grafted.module.merge(bench.be, base.weight.view(), into.weight.writable()); }) {
+        grafted.module.merge(bench.be, base.weight.view(), into.weight.writable());
+      } else {
+        mergeable = mergeable && base.bias.size() > 0;
+      }
+      unsigned& sides = edits[grafted.place.name];
+      if constexpr (requires { grafted.module.edits_input(); }) {
+        sides |= grafted.module.edits_input() ? 1u : 0u;
+      }
+      if constexpr (requires { grafted.module.edits_output(); }) {
+        sides |= grafted.module.edits_output() ? 2u : 0u;
+      }
+      mergeable = mergeable && sides != 3;
+      if constexpr (requires { grafted.module.merge_bias(bench.be, base.bias.view(), into.bias.view()); }) {
+        if (base.bias.size() > 0) {
+          (void)grafted.module.merge_bias(bench.be, base.bias.view(), into.bias.view());
+        }
+      }
     } else {
-      weights_only = false;
+      mergeable = false;
     }
   });
-  if (!weights_only) {
+  if (!mergeable) {
     return;
   }
   auto sequences = detail::ragged;
@@ -404,7 +426,8 @@ void adapter_contract(const Stack<Ats...>& stack, const Promises& promises) {
   check_batched_equals_one_by_one(stack);
   check_adapter_ids(stack);
   check_cached_equals_uncached(stack);
-  check_merged_equals_attached(stack);
+  check_merged_equals_attached(stack, small_config());
+  check_merged_equals_attached(stack, smallest_config());
 }
 
 }  // namespace graft::test

@@ -2,6 +2,11 @@
 // The tables of the papers, from shapes alone (methods.md B.6 and D.4).
 #include <graft/models/count_trainable.hpp>
 
+#include <graft/adapters/bias.hpp>
+#include <graft/adapters/dora.hpp>
+#include <graft/adapters/ia3.hpp>
+#include <graft/adapters/loha.hpp>
+#include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
@@ -71,6 +76,30 @@ TEST_CASE("one-sided positions make one module a layer even when untied") {  // 
   const Placement prefix{.positions = ends(3, 0), .tied = false};
   CHECK(count_trainable(base, edits(adapters::LoReft<1>{}, prefix)) == 18'444);
   CHECK(count_trainable(large, edits(adapters::LoReft<1>{}, prefix)) == 49'176);
+}
+
+TEST_CASE("DoRA trains as many numbers as its table says") {
+  constexpr Sites five = site::query | site::key | site::value | site::up | site::down;
+  const Stack whole{At<five, adapters::Dora<32>>{}};
+  const Stack half{At<five, adapters::Dora<16>>{}};
+  CHECK(count_trainable(llama_7b, whole) == 56'975'360);
+  CHECK(count_trainable(llama_13b, whole) == 89'190'400);
+  CHECK(count_trainable(llama3_8b, whole) == 57'409'536);
+  CHECK(count_trainable(llama_7b, half) == 28'925'952);
+  CHECK(count_trainable(llama_13b, half) == 45'281'280);
+  CHECK(count_trainable(llama3_8b, half) == 29'097'984);
+}
+
+TEST_CASE("IA3, BitFit, LoHa and LoKr train what their arithmetic says of a 7B model") {
+  const Stack ia3{At<site::key | site::value | site::down, adapters::Ia3>{}};
+  CHECK(count_trainable(llama_7b, ia3) == 32 * (2 * 4096 + 11008));
+  CHECK(count_trainable(mistral_7b, ia3) == 32 * (2 * 1024 + 14336));
+  const Stack bitfit{At<site::linear, adapters::BitFit>{}};
+  CHECK(count_trainable(llama_7b, bitfit) == 32 * (5 * 4096 + 2 * 11008));
+  const Stack loha{At<site::query | site::value, adapters::Loha<8>>{}};
+  CHECK(count_trainable(llama_7b, loha) == 32 * 2 * 2 * 8 * (4096 + 4096));
+  const Stack lokr{At<site::query | site::up, adapters::Lokr>{{.rank = 8}}};  // 4096 = 64 64, 11008 = 86 128
+  CHECK(count_trainable(llama_7b, lokr) == 32 * (64 * 64 + 8 * (64 + 64) + 86 * 64 + 8 * (128 + 64)));
 }
 
 TEST_CASE("LoRA and PMSS train as many numbers as their tables say") {

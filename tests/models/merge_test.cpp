@@ -73,6 +73,66 @@ TEST_CASE("full finetuning merges every tensor that it trained; a tied head stay
   }
 }
 
+TEST_CASE("a trained bias merges into the map's own, and is refused where the model has none") {
+  const Stack stack{At<site::query | site::value, adapters::BitFit>{}};
+  const auto trained = [&](test::GoldenBase& base) {
+    auto attached = attach(test::reference, base.model, stack, 1);
+    attached.for_each_parameter([](const std::string&, Parameter<double>& p) { test::reference.fill(0.25, p.value); });
+    return attached;
+  };
+  test::GoldenBase biased("qwen2-bias");
+  auto attached = trained(biased);
+  const test::TempFolder folder;
+  const auto report = models::write_merged<float>(folder.path("out"), biased.checkpoint, test::reference, attached);
+  CHECK(report.changed == 2 * biased.model.layer_count());
+  const models::Checkpoint merged = models::open_checkpoint(folder.path("out"));
+  const std::string name = "model.layers.0.self_attn.v_proj.bias";
+  const Index outputs = merged.find(name)->cols();
+  const auto before = models::load_tensor<float>(biased.checkpoint, name, 1, outputs);
+  const auto after = models::load_tensor<float>(merged, name, 1, outputs);
+  for (Index j = 0; j < outputs; ++j) {
+    CHECK(after(0, j) == Approx(before(0, j) + 0.25));
+  }
+
+  test::GoldenBase plain("llama-gqa");
+  auto stray = trained(plain);
+  const Error error = test::error_of(
+      [&] { (void)models::write_merged<float>(folder.path("no"), plain.checkpoint, test::reference, stray); });
+  CHECK(error.id() == "adapter.702");
+  CHECK(std::string(error.what()).find("models of type llama") != std::string::npos);
+  CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("IA3 merges into weights and the biases behind them") {
+  test::GoldenBase base("qwen2-bias");
+  auto attached = attach(test::reference, base.model, Stack{At<site::key | site::down, adapters::Ia3>{}}, 1);
+  attached.for_each_parameter([](const std::string&, Parameter<double>& p) { test::reference.fill(1.5, p.value); });
+  const test::TempFolder folder;
+  const auto report = models::write_merged<float>(folder.path("out"), base.checkpoint, test::reference, attached);
+  CHECK(report.changed == 3 * base.model.layer_count());
+  const models::Checkpoint merged = models::open_checkpoint(folder.path("out"));
+  for (const io::TensorRef& tensor : merged.tensors) {
+    INFO(tensor.name);
+    const bool scaled =
+        tensor.name.find("k_proj") != std::string::npos || tensor.name.find("down_proj") != std::string::npos;
+    const auto before = models::load_tensor<float>(base.checkpoint, tensor.name, tensor.rows(), tensor.cols());
+    const auto after = models::load_tensor<float>(merged, tensor.name, tensor.rows(), tensor.cols());
+    CHECK(after(0, 0) == Approx((scaled ? 1.5f : 1.0f) * before(0, 0)));
+  }
+}
+
+TEST_CASE("an edit of a map's input and one of its output are refused together") {
+  test::GoldenBase base("llama-gqa");
+  const Stack stack{At<site::down, adapters::Ia3>{}, At<site::linear, adapters::Dora<>>{{.rank = 2}}};
+  auto attached = attach(test::reference, base.model, stack, 1);
+  const test::TempFolder folder;
+  const Error error = test::error_of(
+      [&] { (void)models::write_merged<float>(folder.path("out"), base.checkpoint, test::reference, attached); });
+  CHECK(error.id() == "adapter.703");
+  CHECK(std::string(error.what()).find("mlp.down_proj.ia3") != std::string::npos);
+  CHECK(folder.entries() == 0);
+}
+
 TEST_CASE("an edit of hidden states is refused with the reason, before anything is written") {
   test::GoldenBase base("llama-gqa");
   auto attached = attach(test::reference, base.model, test::only_number(test::first_reft, 2, {}), 1);

@@ -6,6 +6,11 @@
 #include <cstddef>  // size_t
 #include <tuple>
 
+#include <graft/adapters/bias.hpp>
+#include <graft/adapters/dora.hpp>
+#include <graft/adapters/ia3.hpp>
+#include <graft/adapters/loha.hpp>
+#include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/stack.hpp>
@@ -20,11 +25,12 @@ using OnStream = At<site::stream, A>;
 
 using EveryMethod =
     Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::RsLora<>>, OnLinear<adapters::Pmss<>>,
-          OnLinear<adapters::TwoStagePmss<>>, OnStream<adapters::LoReft<>>, OnStream<adapters::NoReft<>>,
-          OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>, OnStream<adapters::ConsReft<>>,
-          OnStream<adapters::LobiReft<>>>;
+          OnLinear<adapters::TwoStagePmss<>>, OnLinear<adapters::Dora<>>, OnLinear<adapters::Ia3>,
+          OnLinear<adapters::Loha<>>, OnLinear<adapters::Lokr>, OnLinear<adapters::Bias>, OnStream<adapters::LoReft<>>,
+          OnStream<adapters::NoReft<>>, OnStream<adapters::DiReft<>>, OnStream<adapters::DiReftOrthonormal<>>,
+          OnStream<adapters::ConsReft<>>, OnStream<adapters::LobiReft<>>>;
 constexpr std::size_t method_count = std::tuple_size_v<decltype(EveryMethod::parts)>;
-constexpr std::size_t first_reft = 4;  // from here on the parts edit streams
+constexpr std::size_t first_reft = 9;  // from here on the parts edit streams
 
 /// The chosen parts as they are given, no others.
 template <class... Ats>
@@ -35,13 +41,15 @@ template <class... Ats>
   return stack;
 }
 
-/// The part of that number at a rank and a placement.
+/// The part of that number at a rank, where it has one, and a placement.
 [[nodiscard]] inline EveryMethod only_number(std::size_t method, Index rank, const Placement& placement) {
   EveryMethod stack = only();
   std::size_t i = 0;
   const auto choose = [&](auto& at) {
     if (i++ == method) {
-      at.adapter.rank = rank;
+      if constexpr (requires { at.adapter.rank; }) {
+        at.adapter.rank = rank;
+      }
       at.placement = placement;
     }
   };

@@ -8,6 +8,7 @@
 #include <graft/backends/reference.hpp>
 #include <graft/models/open_adapter.hpp>
 
+#include "support/catch.hpp"
 #include "support/files.hpp"
 #include "support/golden_model.hpp"
 
@@ -67,6 +68,55 @@ AdapterErrors golden_errors(const GoldenLlama& model, AttachedType& attached, co
     });
   });
   return errors;
+}
+
+/// The largest error of what merge() makes of the weights that a golden file holds merged.
+template <class AttachedType>
+double merged_error(const GoldenLlama& model, AttachedType& attached, const io::Safetensors& io) {
+  double worst = 0;
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires(View<double> into) { grafted.module.merge(reference, View<const double>{}, into); }) {
+      if (const std::string key = "merged." + grafted.place.name + ".weight"; io.find(key) != nullptr) {
+        const auto& block = model.blocks[static_cast<std::size_t>(grafted.place.layer)];
+        const View<const double> base = block.linear(grafted.place.where).weight.view();
+        Tensor<double> merged(base.rows, base.cols);
+        reference.copy(base, merged.view());
+        grafted.module.merge(reference, base, merged.view());
+        worst = std::max(worst, relative_error(merged.view(), golden_tensor(io, key).view()));
+      }
+    }
+  });
+  return worst;
+}
+
+/// Checks the golden case adapters/<name> in double: its stack on its model, filled from PEFT's file by PEFT's keys (every
+/// tensor of which must have a place), against what PEFT computed. The reader of such folders has tests of its own.
+template <class StackType>
+void check_peft_case(const StackType& stack, const std::string& name) {
+  INFO(name);
+  const std::string folder = golden("adapters/" + name);
+  const io::Json facts = io::parse_json(slurp(folder + "/io.json"), folder);
+  const io::Safetensors io = io::Safetensors::open(folder + "/io.safetensors");
+  const io::Safetensors tensors = io::Safetensors::open(folder + "/adapter_model.safetensors");
+  GoldenLlama model = GoldenLlama::load(models::open_checkpoint(golden("models/" + facts["model"].get<std::string>())));
+  auto attached = attach(reference, model, stack, 1);
+  const auto key = [](const auto& grafted, const std::string& own) {
+    return "base_model.model." + grafted.place.name + "." + own;
+  };
+  std::size_t filled = 0;
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    grafted.module.for_each_parameter([&](const char* own, Parameter<double>& parameter) {
+      reference.copy(golden_tensor(tensors, key(grafted, own)).view(), parameter.value);
+      ++filled;
+    });
+  });
+  CHECK(filled == tensors.tensors().size());
+  CHECK(parameter_count(attached) == facts["trainable"].get<Index>());
+  const AdapterErrors errors = golden_errors(model, attached, io, key);
+  CHECK(errors.logits < 1e-11);
+  CHECK(errors.loss < 1e-12);
+  CHECK(errors.gradients < 1e-10);
+  CHECK(merged_error(model, attached, io) < 1e-12);
 }
 
 /// The configuration in an adapter's folder.

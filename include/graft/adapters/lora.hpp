@@ -63,6 +63,10 @@ struct Lora {
       visit("lora_A.weight", a_);
       visit("lora_B.weight", b_);
     }
+    [[nodiscard]] Parameter<T>& a() { return a_; }                     ///< (r,M)
+    [[nodiscard]] Parameter<T>& b() { return b_; }                     ///< (N,r)
+    [[nodiscard]] View<const T> a() const { return a_.value; }         ///< (r,M)
+    [[nodiscard]] View<const T> b() const { return b_.value; }         ///< (N,r)
     [[nodiscard]] T scale() const { return scale_; }                   ///< s
     [[nodiscard]] bool needs_input() const { return true; }            ///< for dA = u' x
     [[nodiscard]] bool needs_output_gradient() const { return true; }  ///< for dB = s dy' z

@@ -65,7 +65,13 @@ template <class A, class Model>
   } else if constexpr (representation_adapter<A>) {
     return {recipe, be, place, random};
   } else {
-    return {recipe, be, model.blocks[static_cast<std::size_t>(place.layer)].linear(place.where).weight, place, random};
+    using Module = typename A::template Module<typename Model::C>;
+    const auto& linear = model.blocks[static_cast<std::size_t>(place.layer)].linear(place.where);
+    if constexpr (requires { Module(recipe, be, linear.weight, linear.bias.view(), place, random); }) {
+      return Module(recipe, be, linear.weight, linear.bias.view(), place, random);
+    } else {
+      return Module(recipe, be, linear.weight, place, random);
+    }
   }
 }
 

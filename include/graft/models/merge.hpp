@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>  // remove_cvref_t
@@ -37,14 +38,26 @@ namespace detail {
 template <class M, class T>
 concept merges =
     requires(const M& module, In<T> base, View<T> into) { module.merge(backends::Reference{}, base, into); };
+template <class M, class T>
+concept merges_bias = requires(const M& module, In<T> base, View<T> into) {
+  { module.merge_bias(backends::Reference{}, base, into) } -> std::same_as<bool>;
+};
 
-/// Throws adapter.680 where a module is no change of a weight.
+/// Throws adapter.680 where a module is no change of a weight, adapter.702 where it changes a bias that the model lacks.
 template <class AttachedType>
-void refuse_edits(AttachedType& attached, const std::string& folder) {
+void refuse_edits(AttachedType& attached, const Checkpoint& checkpoint, const std::string& folder) {
   using T = typename AttachedType::Scalar;
   attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
     using A = std::remove_cvref_t<decltype(recipe)>;
-    if constexpr (!merges<typename A::template Module<T>, T> && !std::same_as<A, adapters::Full>) {
+    using M = typename A::template Module<T>;
+    if constexpr (!merges<M, T> && merges_bias<M, T>) {
+      if (!checkpoint.has(grafted.place.name + ".bias")) {
+        fail("adapter.702",
+             "\"" + grafted.path() + "\" adds a bias, and models of type " + checkpoint.config.model_type +
+                 " have none there to merge it into; keep the adapter beside the model",
+             folder);
+      }
+    } else if constexpr (!merges<M, T> && !std::same_as<A, adapters::Full>) {
       fail(
           "adapter.680",
           "\"" + grafted.path() +
@@ -53,6 +66,33 @@ void refuse_edits(AttachedType& attached, const std::string& folder) {
           folder);
     }
   });
+}
+
+/// Throws adapter.703 where one module edits what a map reads and another what it gives: the second meets the product of the
+/// first, so their changes do not add up.
+template <class AttachedType>
+void refuse_products(AttachedType& attached, const std::string& folder) {
+  std::map<std::string, std::string> input, output;  // by place, the path of a module
+  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+    if constexpr (requires { grafted.module.edits_input(); }) {
+      if (grafted.module.edits_input()) {
+        input[grafted.place.name] = grafted.path();
+      }
+    }
+    if constexpr (requires { grafted.module.edits_output(); }) {
+      if (grafted.module.edits_output()) {
+        output[grafted.place.name] = grafted.path();
+      }
+    }
+  });
+  for (const auto& [place, path] : input) {
+    if (const auto other = output.find(place); other != output.end()) {
+      fail("adapter.703",
+           "\"" + path + "\" edits what the map reads and \"" + other->second +
+               "\" what it gives: merged they would be a product, not a sum; keep the adapter beside the model",
+           folder);
+    }
+  }
 }
 
 /// Adds what a module changes in the tensor of that name; false where it leaves it alone.
@@ -66,10 +106,17 @@ bool merge_module(const B& be, Grafted<A, T>& grafted, const std::string& name, 
         changed = true;
       }
     });
-  } else if constexpr (merges<typename A::template Module<T>, T>) {
+    return changed;
+  }
+  if constexpr (merges<typename A::template Module<T>, T>) {
     if (name == grafted.place.name + ".weight") {
       grafted.module.merge(be, base, into);
       changed = true;
+    }
+  }
+  if constexpr (merges_bias<typename A::template Module<T>, T>) {
+    if (name == grafted.place.name + ".bias") {
+      changed = grafted.module.merge_bias(be, base, into);
     }
   }
   return changed;
@@ -83,7 +130,8 @@ bool merge_module(const B& be, Grafted<A, T>& grafted, const std::string& name, 
 template <storable S, class B, class AttachedType>
 MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
   using T = typename AttachedType::Scalar;
-  detail::refuse_edits(attached, folder);
+  detail::refuse_edits(attached, checkpoint, folder);
+  detail::refuse_products(attached, folder);
   MergeReport report;
   const auto fill = [&](const TensorSpec& spec, View<float> values) {
     const Tensor<T> base = load_tensor<T>(checkpoint, spec.name, values.rows, values.cols);
