@@ -105,10 +105,14 @@ NamedSites linear_targets() {
 }
 
 NamedSites targets_of(const AdapterKind& kind) {
-  if (kind.edits_stream()) {
-    return {{"residual", site::residual},          {"block_output", site::residual}, {"attention", site::attention},
-            {"attention_output", site::attention}, {"self_attn", site::attention},   {"mlp", site::feed_forward},
-            {"mlp_output", site::feed_forward}};
+  if ((kind.sites & site::stream) != 0) {
+    NamedSites names = {{"residual", site::residual},       {"block_output", site::residual},
+                        {"attention", site::attention},     {"attention_output", site::attention},
+                        {"self_attn", site::attention},     {"mlp", site::feed_forward},
+                        {"mlp_output", site::feed_forward}, {"self_attn.keys", site::keys},
+                        {"self_attn.values", site::values}, {"model.embedded", site::embedded}};
+    std::erase_if(names, [&](const auto& named) { return (named.second & kind.sites) == 0; });
+    return names;
   }
   NamedSites names = linear_targets();
   if (kind.sites == weight_sites) {
@@ -311,8 +315,9 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
   request.skeletons = words.skeletons;
   request.placement.layers = parse_layers(words, config.layers);
   request.placement.sites = parse_targets(kind, words.target);
-  if (kind.edits_stream()) {
-    request.placement.positions = parse_positions(words.positions.empty() ? "f7+l7" : words.positions);
+  if (!kind.positions.empty()) {
+    request.placement.positions =
+        parse_positions(words.positions.empty() ? std::string(kind.positions) : words.positions);
     request.placement.tied = words.share_weights;
   } else if (!words.positions.empty() || words.share_weights) {
     fail("train.434",
@@ -329,7 +334,7 @@ io::Json json_of(const AdapterSummary& adapter) {
       target.push_back(row.site);
     }
   }
-  if (adapter.kind->edits_stream()) {
+  if (!adapter.kind->positions.empty()) {
     json["positions"] = words_of(adapter.positions);
     json["tied"] = adapter.tied;
   }

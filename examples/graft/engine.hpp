@@ -23,15 +23,13 @@ namespace graft::program {
 
 /// An adapter that the program has.
 struct AdapterKind {
-  std::string_view name;   // that --adapter takes
-  std::string_view alias;  // another such name, or the same
-  Sites sites;             // where it may stand
-  Sites usual;             // where it stands if nobody says where
-  double rate;             // the usual learning rate
-  bool peft = false;       // it can be written as PEFT's LoRA
-
-  /// Whether it rewrites hidden rows, so that it has positions.
-  [[nodiscard]] constexpr bool edits_stream() const { return (sites & site::stream) != 0; }
+  std::string_view name;            // that --adapter takes
+  std::string_view alias;           // another such name, or the same
+  Sites sites;                      // where it may stand
+  Sites usual;                      // where it stands if nobody says where
+  double rate;                      // the usual learning rate
+  std::string_view positions = {};  // of the prompt, that it edits if nobody says which; empty: it has none to choose
+  bool peft = false;                // it can be written as PEFT's LoRA
 };
 
 inline constexpr Sites reft_sites = site::attention | site::feed_forward | site::residual;
@@ -39,15 +37,30 @@ inline constexpr Sites weight_sites = site::everything & ~site::stream;
 
 /// All of them, in the order of the engine's stack. A new one is a line here and a line in engine_of.hpp.
 inline constexpr AdapterKind adapter_kinds[] = {
-    {"lora", "lora", site::linear, site::linear, 2e-4, true},
-    {"rslora", "rslora", site::linear, site::linear, 2e-4, true},
-    {"pmss", "pmss", site::linear, site::linear, 1e-4, true},
-    {"loreft", "loreft", reft_sites, site::residual, 2e-4},
-    {"noreft", "noreft", reft_sites, site::residual, 2e-4},
-    {"direft", "nodireft", reft_sites, site::residual, 2e-4},
-    {"direft-orthonormal", "direft-orthonormal", reft_sites, site::residual, 2e-4},
-    {"consreft", "consreft", reft_sites, site::residual, 2e-4},
-    {"lobireft", "lobireft", reft_sites, site::residual, 2e-4},
+    {"lora", "lora", site::linear, site::linear, 2e-4, {}, true},
+    {"rslora", "rslora", site::linear, site::linear, 2e-4, {}, true},
+    {"pmss", "pmss", site::linear, site::linear, 1e-4, {}, true},
+    {"curlora", "curlora", site::linear, site::linear, 2.5e-4},
+    {"dora", "dora", site::linear, site::linear, 2e-4},
+    {"pissa", "pissa", site::linear, site::linear, 2e-5, {}, true},
+    {"olora", "olora", site::linear, site::linear, 2e-4, {}, true},
+    {"lora-xs", "loraxs", site::linear, site::linear, 4e-3},
+    {"vera", "vera", site::linear, site::linear, 4e-3},
+    {"loha", "loha", site::linear, site::linear, 2e-4},
+    {"lokr", "lokr", site::linear, site::linear, 2e-4},
+    {"ia3", "ia3", site::linear, site::key | site::value | site::down, 3e-3},
+    {"bitfit", "bias", site::linear, site::linear, 1e-3},
+    {"loreft", "loreft", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"noreft", "noreft", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"direft", "nodireft", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"direft-orthonormal", "direft-orthonormal", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"consreft", "consreft", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"lobireft", "lobireft", reft_sites, site::residual, 2e-4, "f7+l7"},
+    {"red", "red", reft_sites, site::residual, 2e-4, "all"},
+    {"bottleneck", "series", reft_sites, site::attention | site::feed_forward, 2e-4, "all"},
+    {"parallel", "bottleneck-parallel", site::feed_forward, site::feed_forward, 2e-4},
+    {"prompt", "prompt-tuning", site::embedded, site::embedded, 1e-2},
+    {"prefix", "prefix-tuning", site::keys | site::values, site::keys | site::values, 1e-2},
     {"full", "full", weight_sites, weight_sites, 2e-5}};
 
 /// An adapter that a user asks for, and where.
@@ -118,6 +131,8 @@ class Engine {
   virtual void load_adapter(const models::AdapterFile& file) = 0;
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
+  /// Placeholders that every example needs before its first token.
+  [[nodiscard]] virtual Index inserted() = 0;
   /// What is attached, in the order of adapter_kinds.
   [[nodiscard]] virtual std::vector<AdapterSummary> summary() = 0;
   /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.

@@ -7,9 +7,22 @@
 #include <tuple>
 #include <utility>  // index_sequence
 
+#include <graft/adapters/bias.hpp>
+#include <graft/adapters/bottleneck.hpp>
+#include <graft/adapters/curlora.hpp>
+#include <graft/adapters/dora.hpp>
+#include <graft/adapters/ia3.hpp>
+#include <graft/adapters/inserted.hpp>
+#include <graft/adapters/loha.hpp>
+#include <graft/adapters/lokr.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
+#include <graft/adapters/olora.hpp>
+#include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/adapters/red.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/adapters/vera.hpp>
 #include <graft/backends/simd.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/fingerprint.hpp>
@@ -25,9 +38,15 @@ namespace graft::program {
 /// Every adapter that the program has, as adapter_kinds lists them (engine.hpp).
 using FrozenStack =
     Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::RsLora<>>, At<site::linear, adapters::Pmss<>>,
+          At<site::linear, adapters::CurLora<>>, At<site::linear, adapters::Dora<>>,
+          At<site::linear, adapters::Pissa<>>, At<site::linear, adapters::Olora<>>,
+          At<site::linear, adapters::LoraXs<>>, At<site::linear, adapters::Vera<>>, At<site::linear, adapters::Loha<>>,
+          At<site::linear, adapters::Lokr>, At<site::linear, adapters::Ia3>, At<site::linear, adapters::BitFit>,
           At<reft_sites, adapters::LoReft<>>, At<reft_sites, adapters::NoReft<>>, At<reft_sites, adapters::DiReft<>>,
           At<reft_sites, adapters::DiReftOrthonormal<>>, At<reft_sites, adapters::ConsReft<>>,
-          At<reft_sites, adapters::LobiReft<>>>;
+          At<reft_sites, adapters::LobiReft<>>, At<reft_sites, adapters::Red>,
+          At<reft_sites, adapters::SeriesAdapter<>>, At<site::feed_forward, adapters::ParallelAdapter<>>,
+          At<site::embedded, adapters::PromptTuning>, At<site::keys | site::values, adapters::PrefixTuning>>;
 
 template <class StackType>
 struct WithFull;
@@ -165,6 +184,7 @@ class EngineOf : public Engine {
                            : models::write_merged<float>(folder, checkpoint, be_, *attached_);
   }
 
+  Index inserted() override { return attached_ ? attached_->inserted() : 0; }
   std::vector<AdapterSummary> summary() override {
     std::vector<AdapterSummary> all;
     if (!attached_) {

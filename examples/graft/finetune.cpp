@@ -134,7 +134,9 @@ Index window_of(const DataSettings& data, const models::LlamaConfig& config, Ind
 /// The batches of the whole run, one after another.
 class Batches {
  public:
-  Batches(const std::vector<train::Example>& examples, const FinetuneSettings& s) : examples_(examples), settings_(s) {}
+  /// Each example stands behind `inserted` placeholders.
+  Batches(const std::vector<train::Example>& examples, const FinetuneSettings& s, Index inserted)
+      : examples_(examples), settings_(s), inserted_(inserted) {}
 
   [[nodiscard]] Index per_epoch() const {
     return ceil_div(static_cast<Index>(examples_.size()), settings_.data.batch_size * settings_.grad_accum);
@@ -159,7 +161,8 @@ class Batches {
     for (Index part = 0; part < settings_.grad_accum && first < count(); ++part) {
       const Index size = std::min(settings_.data.batch_size, count() - first);
       parts.push_back(train::make_batch(
-          examples_, std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size))));
+          examples_, std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)),
+          inserted_));
       first += size;
     }
     return parts;
@@ -171,7 +174,7 @@ class Batches {
       return examples_[static_cast<std::size_t>(a)].ids.size() > examples_[static_cast<std::size_t>(b)].ids.size();
     });
     longest.resize(static_cast<std::size_t>(std::min(settings_.data.batch_size, count())));
-    return train::make_batch(examples_, longest);
+    return train::make_batch(examples_, longest, inserted_);
   }
 
  private:
@@ -189,6 +192,7 @@ class Batches {
 
   const std::vector<train::Example>& examples_;
   const FinetuneSettings& settings_;
+  Index inserted_;
   std::vector<Index> order_;
 };
 
@@ -252,7 +256,7 @@ class Run {
     if (!s_.init_adapter.empty()) {
       check_kinds(s_, adapters_);
     }
-    batches_.emplace(data_.examples, s_);
+    batches_.emplace(data_.examples, s_, engine().inserted());
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);

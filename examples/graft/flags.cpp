@@ -67,9 +67,12 @@ void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
   };
   app.add_option(
          "-a,--adapter,--tuner-type,--fine-tune-type", s.adapters,
-         "lora (default), rslora, pmss, loreft, noreft, direft (also nodireft), direft-orthonormal, consreft, "
-         "lobireft or full. Several stand together, each with its own settings: --adapter "
-         "lora:rank=8,target=q_proj+v_proj --adapter \"loreft:rank=4,layers=3;9\"; or a JSON file that lists them")
+         "lora (default), rslora, dora, pissa, olora, lora-xs, vera, loha, lokr, ia3, bitfit, pmss, curlora, loreft, "
+         "noreft, "
+         "direft (also nodireft), direft-orthonormal, consreft, lobireft, red, bottleneck, parallel, prompt, prefix or "
+         "full. "
+         "Several stand together, each with its own settings: --adapter lora:rank=8,target=q_proj+v_proj --adapter "
+         "\"loreft:rank=4,layers=3;9\"; or a JSON file that lists them")
       ->type_name("NAME")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_setting("-r,--rank,--lora-rank,--lora_r,--reft-rank", "rank", "rank (LoRA 8, PMSS 64, ReFT 4)", Index{})
