@@ -85,7 +85,8 @@ TEST_CASE("outer factors of another source, and ranks that a core cannot have") 
   };
   auto own = module(adapters::LowRankCore<4, RandomOuter>{});
   CHECK(parameter_count(own) == 16);
-  CHECK(own.scale() == 16);
+  CHECK(own.scale() == 1);
+  CHECK(module(adapters::LoraXs<>{.rank = 2, .alpha = 5}).scale() == 2.5);
   CHECK(test::error_of([&] { (void)module(adapters::LoraXs<>{.rank = 6}); }).id() == "adapter.720");
   CHECK(test::error_of([&] { (void)module(adapters::LoraXs<4>{.rank = 3}); }).id() == "adapter.721");
 }

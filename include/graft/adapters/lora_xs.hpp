@@ -21,7 +21,7 @@ struct LowRankCore {
   static constexpr double start_spread = 1e-5;         ///< standard deviation of R at the start, as in the paper
 
   Index rank = Rank == dynamic ? 64 : Rank;  ///< r
-  double alpha = 64;                         ///< of the scaling
+  double alpha = 0;                          ///< of the scaling; 0 = the rank, so that s = 1
   double dropout = 0;                        ///< on the input of A, in training
 
   /// Calls visit(name, value) for the settings that a file holds.
@@ -37,7 +37,8 @@ struct LowRankCore {
     visit("outer", policy_name<Outer>());
     visit("scaling", policy_name<Scale>());
   }
-  [[nodiscard]] double scale() const { return Scale::scale(alpha, rank); }  ///< s
+  /// s, of the rank itself where no alpha is given.
+  [[nodiscard]] double scale() const { return Scale::scale(alpha != 0 ? alpha : static_cast<double>(rank), rank); }
   /// r r numbers, whatever the size of the map.
   [[nodiscard]] Index trained(const Place&) const { return rank * rank; }
 
