@@ -4,10 +4,6 @@
 #pragma once
 
 #include <graft/adapter.hpp>
-#include <graft/backend.hpp>
-#include <graft/optimizer.hpp>
-#include <graft/schedule.hpp>
-#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/dora.hpp>
@@ -27,6 +23,7 @@
 #include <graft/adapters/policies/subspace.hpp>
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -111,9 +108,11 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
+#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
+#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -151,3 +150,4 @@
 #include <graft/train/generate.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
+#include <graft/version.hpp>
