@@ -21,6 +21,10 @@ SMALL = ["--batch-size", 4, "--lr", 1e-2, "--rank", 2, "--threads", 1]
 ADAPTERS = ["lora", "rslora", "pmss", "loreft", "noreft", "direft", "nodireft", "direft-orthonormal", "consreft", "lobireft"]
 
 
+OTHERS = ["dora:rank=2", "pissa:rank=2", "olora:rank=2", "lora-xs:rank=2", "vera:rank=8", "loha:rank=2", "lokr:rank=2", "ia3",
+          "bitfit", "curlora:rank=2", "red", "bottleneck:width=4", "parallel:width=4", "prompt:tokens=3", "prefix:tokens=3"]
+
+
 def prepare(home):
     data = write_lines(home / "train.jsonl", token_records(24))
     valid = write_lines(home / "valid.jsonl", token_records(6, seed=2))
@@ -74,6 +78,25 @@ def test_every_adapter_trains_saves_and_loads():
             xml.dom.minidom.parse(str(out / "loss.svg"))
             found = evaluate(valid, "--adapter", out, "--batch-size", 4)
             assert abs(found["loss"] - log[-1]["valid_loss"]) < 1e-5, (adapter, found, log[-1])
+
+
+def test_the_rest_of_the_family():
+    """so do the adapters of the other papers; what run.json says of each is an --adapter again"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data, valid = prepare(home)
+        for words in OTHERS:
+            out = home / words.split(":")[0]
+            good("finetune", *ON_MODEL, "--data", data, "--valid", valid, "--adapter", words, "--epochs", 3, "--batch-size", 4,
+                 "--lr", 0.03, "--threads", 1, "--out", out)
+            log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+            first, last = (sum(r["loss"] for r in part) for part in (log[:6], log[-6:]))
+            assert last < first, f"{words}: {first} -> {last}"
+            found = evaluate(valid, "--adapter", out, "--batch-size", 4)
+            assert abs(found["loss"] - log[-1]["valid_loss"]) < 1e-5, (words, found, log[-1])
+            run = json.loads((out / "run.json").read_text())
+            (home / "again.json").write_text(json.dumps(run["settings"]["adapters"]))
+            good("finetune", *ON_MODEL, "--data", data, "--adapter", home / "again.json", "--dry-run", "--out", home / "x")
 
 
 def test_trainable_counts():
