@@ -39,8 +39,8 @@ struct PivotedQr {
   static constexpr std::string_view name = "pivoted-qr";  ///< in files
   /// J from all of W and K from all of W'; more than the rank of W is adapter.660.
   template <class B, class T>
-  static Skeleton select(const B& be, View<const T> weight, Index c, Index r, Random, const std::string& name) {
-    return {linalg::column_pivots(be, weight, c, name).order, linalg::row_pivots(be, weight, r, name).order};
+  static Skeleton select(const B& be, View<const T> weight, Index c, Index r, Random, const std::string& where) {
+    return {linalg::column_pivots(be, weight, c, where).order, linalg::row_pivots(be, weight, r, where).order};
   }
 };
 
@@ -49,8 +49,8 @@ struct TwoStagePivotedQr {
   static constexpr std::string_view name = "two-stage";  ///< in files
   /// J from all of W, K from the panel W[:, J]; more than its rank is adapter.660.
   template <class B, class T>
-  static Skeleton select(const B& be, View<const T> weight, Index c, Index r, Random, const std::string& name) {
-    const auto chosen = linalg::two_stage(be, weight, c, r, name);
+  static Skeleton select(const B& be, View<const T> weight, Index c, Index r, Random, const std::string& where) {
+    const auto chosen = linalg::two_stage(be, weight, c, r, where);
     return {chosen.columns.order, chosen.rows.order};
   }
 };
