@@ -79,14 +79,14 @@ struct Vera {
     }
     /// Takes its share of A and B, made by shared() or read from a file; where they are too small or of another rank,
     /// that is adapter.722.
-    void share(std::shared_ptr<const Shared> pair, const std::string& name = {}) {
+    void share(std::shared_ptr<const Shared> pair, const std::string& module = {}) {
       if (pair->a.rows() != r() || pair->b.cols() != r() || pair->a.cols() < inputs_ || pair->b.rows() < outputs()) {
         fail("adapter.722",
              "VeRA expected A(" + std::to_string(r()) + ", at least " + std::to_string(inputs_) + ") and B(at least " +
                  std::to_string(outputs()) + ", " + std::to_string(r()) + "), found A(" +
                  std::to_string(pair->a.rows()) + ", " + std::to_string(pair->a.cols()) + ") and B(" +
                  std::to_string(pair->b.rows()) + ", " + std::to_string(pair->b.cols()) + ")",
-             name);
+             module);
       }
       pair_ = std::move(pair);
     }

@@ -34,9 +34,9 @@ struct PrincipalComponents {
   /// Nothing is drawn; NaN or infinity in the weight is adapter.663.
   template <storable S>
   [[nodiscard]] static Factors<double> factors(View<const S> weight, Index rank, double scale, Random,
-                                               const std::string& name) {
+                                               const std::string& module) {
     const auto half = [=](double value) { return std::sqrt(value / scale); };
-    return detail::share_values(linalg::truncated_svd(weight, rank, name), half, half);
+    return detail::share_values(linalg::truncated_svd(weight, rank, module), half, half);
   }
 };
 
@@ -46,9 +46,9 @@ struct SingularDirections {
   /// Nothing is drawn; NaN or infinity in the weight is adapter.663.
   template <storable S>
   [[nodiscard]] static Factors<double> factors(View<const S> weight, Index rank, double, Random,
-                                               const std::string& name) {
+                                               const std::string& module) {
     return detail::share_values(
-        linalg::truncated_svd(weight, rank, name), [](double value) { return value; }, [](double) { return 1.0; });
+        linalg::truncated_svd(weight, rank, module), [](double value) { return value; }, [](double) { return 1.0; });
   }
 };
 

@@ -16,8 +16,8 @@ struct ThinQr {
   /// Nothing is drawn; NaN or infinity in the weight is adapter.663.
   template <storable S>
   [[nodiscard]] static Factors<double> factors(View<const S> weight, Index rank, double, Random,
-                                               const std::string& name) {
-    const linalg::EigenMatrix<double> w = linalg::finite_double(weight, name);
+                                               const std::string& module) {
+    const linalg::EigenMatrix<double> w = linalg::finite_double(weight, module);
     const linalg::EigenColumns q = linalg::orthonormal_columns(w.leftCols(rank));
     Factors<double> factors{Tensor<double>(rank, weight.cols), Tensor<double>(weight.rows, rank)};
     linalg::as_eigen(factors.a.view()).noalias() = q.transpose() * w;
