@@ -87,14 +87,13 @@ class Clockwork {
 /// Chooses what the file lacks, and keeps it on disk as it grows. Whether all of it is there.
 bool choose_all(const models::Checkpoint& checkpoint, const std::vector<Place>& places, const adapters::Pmss<>& recipe,
                 models::SkeletonFile& file) {
-  using Clock = std::chrono::steady_clock;
   const auto save = [&] {
     if (!file.path.empty()) {
       models::write_skeletons(file);
     }
   };
   Clockwork progress(std::ssize(places));
-  auto saved = Clock::now();
+  auto saved = std::chrono::steady_clock::now();
   bool changed = false;
   Index done = 0;
   for (const Place& place : places) {
@@ -110,9 +109,9 @@ bool choose_all(const models::Checkpoint& checkpoint, const std::vector<Place>& 
         choose_skeleton(checkpoint, place, file.choice.selector, c, r, random_of(file.choice.seed, place));
     changed = true;
     progress.step(done, place.name);
-    if (Clock::now() - saved > std::chrono::seconds(5)) {
+    if (std::chrono::steady_clock::now() - saved > std::chrono::seconds(5)) {
       save();
-      saved = Clock::now();
+      saved = std::chrono::steady_clock::now();
     }
   }
   if (changed) {
