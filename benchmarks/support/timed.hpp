@@ -60,7 +60,7 @@ class Clock {
   };
   void add(std::size_t kind, double seconds) {
 #if defined(_OPENMP)
-    const bool shared = !backends::in_parallel();
+    const bool shared = !in_parallel();
     lanes_[static_cast<std::size_t>(omp_get_thread_num())].seconds[kind] +=
         shared ? seconds * static_cast<double>(lanes_.size()) : seconds;
 #else

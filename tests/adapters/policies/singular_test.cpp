@@ -21,8 +21,9 @@ Tensor<double> product_of(const Factors<double>& factors, double scale) {
 }
 /// The squared lengths of a row of A and of the same column of B.
 std::pair<double, double> lengths(const Factors<double>& factors, Index k) {
-  const backends::Reference be;
-  return {be.squared_norm(factors.a.view().middle_rows(k, 1)), be.squared_norm(factors.b.view().middle_cols(k, 1))};
+  const backends::Reference loops;
+  return {loops.squared_norm(factors.a.view().middle_rows(k, 1)),
+          loops.squared_norm(factors.b.view().middle_cols(k, 1))};
 }
 }  // namespace
 

@@ -17,7 +17,7 @@ TEST_CASE("while a CallingThreadOnly lives there is one lane, and afterwards as 
     CHECK(lane_count() == 1);
   }
   CHECK(lane_count() == before);
-  CHECK_FALSE(backends::in_parallel());
+  CHECK_FALSE(in_parallel());
 }
 
 #if defined(_OPENMP)
@@ -26,7 +26,7 @@ TEST_CASE("a task among several threads is in parallel, a task of a single threa
   omp_set_num_threads(2);
   int inside = 0;
   parallel_for(8, [&](Index, Index) {
-    if (backends::in_parallel()) {
+    if (in_parallel()) {
 #pragma omp atomic
       ++inside;
     }
