@@ -32,6 +32,24 @@ auto computed(std::size_t method, B be) {
   return std::pair{bench.hidden(), bench.gradients(bench.attached)};
 }
 
+/// 1e-4; twice that for OLoRA and PiSSA, which subtract the product that they started from (OLoRA reaches 1.3e-4 without FMA).
+double gradient_tolerance(std::size_t method) {
+  std::size_t i = 0;
+  double tolerance = 1e-4;
+  std::apply(
+      [&](const auto&... at) {
+        const auto look = [&]<class A>(const A&) {
+          if constexpr (requires { A::anchored; }) {
+            tolerance = i == method && A::anchored ? 2e-4 : tolerance;
+          }
+          ++i;
+        };
+        (look(at.adapter), ...);
+      },
+      test::EveryMethod{}.parts);
+  return tolerance;
+}
+
 template <class B>
 void check_against_reference(B be) {
   for (std::size_t method = 0; method < test::method_count; ++method) {
@@ -44,8 +62,7 @@ void check_against_reference(B be) {
       REQUIRE(found.second.size() == expected.second.size());
       for (std::size_t i = 0; i < found.second.size(); ++i) {
         CAPTURE(i);
-        // most stay below 1e-4; OLoRA, which subtracts the product that it started from, reaches 1.3e-4 without FMA
-        CHECK(test::relative_error(found.second[i].view(), expected.second[i].view()) < 2e-4);
+        CHECK(test::relative_error(found.second[i].view(), expected.second[i].view()) < gradient_tolerance(method));
       }
     }
   }
