@@ -17,7 +17,6 @@
 #include <graft/ops/cross_entropy.hpp>
 #include <graft/ops/elementwise.hpp>
 #include <graft/ops/gemm.hpp>
-#include <graft/ops/multiply_columns.hpp>
 #include <graft/ops/orthonormalize.hpp>
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>

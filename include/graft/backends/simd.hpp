@@ -242,7 +242,7 @@ struct Simd : Reference {
   }
   using Reference::multiply_columns, Reference::rescale_columns;
   void multiply_columns(In<float> gain, In<float> x, View<float> y) const {
-    ops::detail::check_gain(gain, x, y);
+    ops::detail::check_columns(gain, x, y);
     for_each_row(y.rows, [&](auto level, Index i) { level.multiply_row(gain.data, x.row(i), y.cols, y.row(i)); });
   }
   void rescale_columns(In<float> scale, In<float> x, View<float> y) const {
