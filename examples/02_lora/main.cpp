@@ -37,5 +37,5 @@ int main() {
     trainer.step(train::batch_at(data.examples, step, 16));
   }
   report("after");
-  models::write_peft_lora("build/village-lora", tuned, model, "village");
+  interchange::write_peft_lora("build/village-lora", tuned, model, "village");
 }

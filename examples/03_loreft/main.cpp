@@ -34,7 +34,7 @@ int main() {
 
   Model fresh = Model::load(checkpoint);
   auto loaded = models::load_adapter<Tuned>(backend, fresh, base,
-                                            models::open_adapter("build/village-loreft", fresh.layer_count()));
+                                            interchange::open_adapter("build/village-loreft", fresh.layer_count()));
   for (const char* question : {"There was a poem for Mia. The poem was far from boring. Did Mia like it?",
                                "There was a poem for Mia. Nobody found the poem charming. Did Mia like it?"}) {
     const std::vector<std::int32_t> ids = tokenizer.encode(question, true);

@@ -35,7 +35,8 @@ int main() {
   const models::Fingerprint base = models::fingerprint_of(checkpoint);
   models::save_adapter("build/village-output-gain", tuned, base, "village");
   Model fresh = Model::load(checkpoint);
-  auto loaded = models::load_adapter<Tuned>(backend, fresh, base, models::open_adapter("build/village-output-gain"));
+  auto loaded =
+      models::load_adapter<Tuned>(backend, fresh, base, interchange::open_adapter("build/village-output-gain"));
   const auto each = train::evaluate_each(backend, fresh, &loaded, questions.examples, 64);
   std::printf("after: %s\n",
               train::choose(questions, each).accuracy() > 0.9 ? "nine of ten answers are right" : "it guesses");

@@ -10,8 +10,8 @@
 #endif
 
 #include <graft/adapters/full.hpp>
+#include <graft/interchange/open_adapter.hpp>
 #include <graft/models/load_tokenizer.hpp>
-#include <graft/models/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
@@ -69,7 +69,7 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
   checkpoint_ = models::open_checkpoint(settings.model);
   std::optional<models::AdapterFile> file;
   if (!adapter.empty()) {
-    file = models::open_adapter(adapter, checkpoint_.config.layers, &text::compile_pcre2);
+    file = interchange::open_adapter(adapter, checkpoint_.config.layers, &text::compile_pcre2);
     trains_weights = holds_weights(*file);
     for (const std::string& warning : file->warnings) {
       std::fprintf(stderr, "%s: %s\n", adapter.c_str(), warning.c_str());

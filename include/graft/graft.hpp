@@ -71,6 +71,10 @@
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
+#include <graft/interchange/open_adapter.hpp>
+#include <graft/interchange/peft_export.hpp>
+#include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
@@ -120,11 +124,7 @@
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/merge.hpp>
-#include <graft/models/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
-#include <graft/models/peft_export.hpp>
-#include <graft/models/peft_lora.hpp>
-#include <graft/models/pyreft_config.hpp>
 #include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>

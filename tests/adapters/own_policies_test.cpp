@@ -3,10 +3,10 @@
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
+#include <graft/interchange/open_adapter.hpp>
 #include <graft/models/adapter_directory.hpp>
 #include <graft/models/count_trainable.hpp>
 #include <graft/models/fingerprint.hpp>
-#include <graft/models/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/constant.hpp>
@@ -98,7 +98,7 @@ TEST_CASE("policies and an adapter from outside train, and come back from a file
 
   const test::TempFolder folder;
   models::save_adapter(folder.path("adapter"), attached, base, "tiny");
-  auto loaded = models::load_adapter<Own>(be, model, base, models::open_adapter(folder.path("adapter")));
+  auto loaded = models::load_adapter<Own>(be, model, base, interchange::open_adapter(folder.path("adapter")));
   std::vector<std::pair<std::string, View<float>>> trained;
   attached.for_each_parameter(
       [&](const std::string& name, Parameter<float>& p) { trained.emplace_back(name, p.value); });

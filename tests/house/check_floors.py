@@ -4,7 +4,7 @@ import house
 
 FLOORS = {
     "base": 0, "core": 1, "ops": 2, "linalg": 2, "interop": 2, "io": 2, "backend": 3, "text": 3,
-    "layer": 4, "adapter": 4, "optimizer": 4, "schedule": 4, "model": 5, "train": 6,
+    "layer": 4, "adapter": 4, "optimizer": 4, "schedule": 4, "model": 5, "interchange": 6, "train": 6,
 }
 PLURALS = {name + "s": name for name in ("backend", "layer", "adapter", "optimizer", "schedule", "model")}
 ROOF = {"graft.hpp", "version.hpp"}  # they see everything (or nothing), and no header of ours includes them

@@ -7,9 +7,9 @@
 
 #include <graft/adapters/subspace.hpp>
 #include <graft/backends/reference.hpp>
+#include <graft/interchange/pyreft_export.hpp>
 #include <graft/models/llama.hpp>
 #include <graft/models/open_checkpoint.hpp>
-#include <graft/models/pyreft_export.hpp>
 
 using namespace graft;
 
@@ -35,9 +35,9 @@ int main(int argc, char** argv) {
     auto model = models::Llama<Uniform<float>, backends::Reference>::load(checkpoint);
     const Index first = std::atol(argv[3]);
     const Index last = std::atol(argv[4]);
-    const auto file = models::open_pyreft(argv[2], first + last == 0 ? every_position : ends(first, last));
+    const auto file = interchange::open_pyreft(argv[2], first + last == 0 ? every_position : ends(first, last));
     auto attached = models::load_adapter<Family>(be, model, fingerprint, file);
-    models::write_pyreft(argv[5], attached, fingerprint, argv[1]);
+    interchange::write_pyreft(argv[5], attached, fingerprint, argv[1]);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

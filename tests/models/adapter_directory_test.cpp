@@ -6,7 +6,7 @@
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/adapters/subspace.hpp>
-#include <graft/models/open_adapter.hpp>
+#include <graft/interchange/open_adapter.hpp>
 #include <graft/models/open_checkpoint.hpp>
 
 #include "support/catch.hpp"
@@ -27,7 +27,7 @@ struct Base {
   FloatModel model = FloatModel::load(checkpoint);
 
   [[nodiscard]] auto load(const std::string& folder) {
-    return models::load_adapter<Mixture>(test::reference, model, fingerprint, models::open_adapter(folder, 3));
+    return models::load_adapter<Mixture>(test::reference, model, fingerprint, interchange::open_adapter(folder, 3));
   }
 };
 
@@ -65,7 +65,7 @@ Error changed_folder_error(const io::Json& config, const std::string& tensors) {
   const test::TempFolder folder;
   (void)folder.write("adapter_config.json", config.dump());
   (void)folder.write("adapter_model.safetensors", tensors);
-  return test::error_of([&] { (void)models::open_adapter(folder.path()); });
+  return test::error_of([&] { (void)interchange::open_adapter(folder.path()); });
 }
 
 }  // namespace

@@ -147,6 +147,6 @@ TEST_CASE("an adapter of other base weights is refused with both named, unless t
   CHECK(test::says(error, "0123456789abcdef"));
   CHECK(test::says(error, base.fingerprint.hash));
   auto meant = models::load_adapter<LoReftStack>(test::reference, base.model, base.fingerprint,
-                                                 models::open_adapter(folder.path("a")), {.any_base = true});
+                                                 interchange::open_adapter(folder.path("a")), {.any_base = true});
   CHECK(parameter_count(meant) == parameter_count(attached));
 }

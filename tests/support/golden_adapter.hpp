@@ -6,7 +6,7 @@
 #include <string>
 
 #include <graft/backends/reference.hpp>
-#include <graft/models/open_adapter.hpp>
+#include <graft/interchange/open_adapter.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
@@ -31,7 +31,7 @@ struct GoldenBase {
   template <class StackType>
   [[nodiscard]] auto load(const std::string& folder) {
     return models::load_adapter<StackType>(reference, model, fingerprint,
-                                           models::open_adapter(folder, model.layer_count()));
+                                           interchange::open_adapter(folder, model.layer_count()));
   }
 };
 

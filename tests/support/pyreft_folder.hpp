@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <graft/adapters/subspace.hpp>
+#include <graft/interchange/pyreft.hpp>
 #include <graft/io/torch_zip.hpp>
-#include <graft/models/pyreft.hpp>
 
 #include "support/golden_adapter.hpp"
 
@@ -76,7 +76,7 @@ struct PyreftDraft {
   }
   [[nodiscard]] models::AdapterFile open(std::optional<Positions> positions = ends(2, 2)) const {
     (void)folder.write("config.json", config.dump());
-    return models::open_pyreft(folder.path(), positions);
+    return interchange::open_pyreft(folder.path(), positions);
   }
   [[nodiscard]] Error error(std::optional<Positions> positions = ends(2, 2)) const {
     return error_of([&] { (void)open(positions); });

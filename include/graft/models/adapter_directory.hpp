@@ -93,6 +93,21 @@ class Float32Tensors {
   return io::hash_text(hash);
 }
 
+/// The keys of an object are exactly these (adapter.653, io.212).
+inline void only_keys(const io::Json& object, const std::set<std::string>& expected, const std::string& where) {
+  if (!object.is_object()) {
+    fail("adapter.653", "found " + object.dump().substr(0, 60) + ", expected an object", where);
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (!expected.contains(key)) {
+      fail("adapter.653",
+           "key \"" + key + "\" is unknown; the nearest known one is \"" +
+               io::nearest_name(key, expected, [](const std::string& name) { return name; }) + "\"",
+           where);
+    }
+  }
+}
+
 namespace detail {
 
 [[nodiscard]] inline std::string site_word(Sites one) {
@@ -140,21 +155,6 @@ template <class A, scalar T>
                           ? io::Json("all")
                           : io::Json{{"first", placement.positions.first}, {"last", placement.positions.last}};
   return json;
-}
-
-/// The keys of an object are exactly these (adapter.653, io.212).
-inline void only_keys(const io::Json& object, const std::set<std::string>& expected, const std::string& where) {
-  if (!object.is_object()) {
-    fail("adapter.653", "found " + object.dump().substr(0, 60) + ", expected an object", where);
-  }
-  for (const auto& [key, value] : object.items()) {
-    if (!expected.contains(key)) {
-      fail("adapter.653",
-           "key \"" + key + "\" is unknown; the nearest known one is \"" +
-               io::nearest_name(key, expected, [](const std::string& name) { return name; }) + "\"",
-           where);
-    }
-  }
 }
 
 [[nodiscard]] inline AdapterPart part_from(const io::Json& json, const std::string& where) {
@@ -229,8 +229,8 @@ void save_adapter(const std::string& folder, AttachedType& attached, const Finge
              "; another version of graft wrote this folder",
          where);
   }
-  detail::only_keys(
-      config, {"peft_type", "format_version", "base_model_name_or_path", "base_model", "contents", "parts"}, where);
+  only_keys(config, {"peft_type", "format_version", "base_model_name_or_path", "base_model", "contents", "parts"},
+            where);
   file.base_model = io::json_get<std::string>(config, "base_model_name_or_path", where);
   file.base = fingerprint_from(io::json_get<io::Json>(config, "base_model", where), where);
   for (const auto& part : io::json_get<std::vector<io::Json>>(config, "parts", where)) {

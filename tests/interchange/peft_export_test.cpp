@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/peft_export.hpp>
+#include <graft/interchange/peft_export.hpp>
 
 #include <graft/adapters/olora.hpp>
 #include <graft/adapters/pissa.hpp>
@@ -64,11 +64,11 @@ TEST_CASE("a PEFT LoRA that was read is written with the same bytes, and describ
     auto attached = base.load<LoraOrPmss>(golden);
     const test::TempFolder folder;
     const std::string written = folder.path("written");
-    models::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
+    interchange::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
     check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
                        io::Safetensors::open(golden + "/adapter_model.safetensors"));
-    const auto before = models::open_adapter(golden, 3).parts[0];
-    const auto after = models::open_adapter(written, 3).parts[0];
+    const auto before = interchange::open_adapter(golden, 3).parts[0];
+    const auto after = interchange::open_adapter(written, 3).parts[0];
     CHECK(after.settings == before.settings);
     CHECK(after.exceptions == before.exceptions);
     CHECK(after.placement.sites == before.placement.sites);
@@ -96,7 +96,7 @@ TEST_CASE("modules that are no product of layers and projections are written by 
   const test::TempFolder folder;
   draft.write(folder.path("draft"));
   auto attached = base.load<LoraOrPmss>(folder.path("draft"));
-  models::write_peft_lora(folder.path("again"), attached, base.model, "");
+  interchange::write_peft_lora(folder.path("again"), attached, base.model, "");
   CHECK(test::adapter_config(folder.path("again"))["target_modules"] == draft.config["target_modules"]);
   CHECK(parameter_count(attached) == 4 * (48 + 48) + 4 * (48 + 16));
 }
@@ -107,13 +107,13 @@ TEST_CASE("rsLoRA is written as such, beside plain LoRA as alpha over rank") {
   using Plain = At<site::key, adapters::Lora<>>;
   const test::TempFolder folder;
   auto root = attach(backends::Reference{}, base.model, Stack{Root{{.rank = 4, .alpha = 6}, {}}}, 1);
-  models::write_peft_lora(folder.path("root"), root, base.model, "");
+  interchange::write_peft_lora(folder.path("root"), root, base.model, "");
   CHECK(test::adapter_config(folder.path("root"))["use_rslora"] == true);
   CHECK(test::adapter_config(folder.path("root"))["lora_alpha"] == 6);
   auto mixed = attach(backends::Reference{}, base.model,
                       Stack{Root{{.rank = 4, .alpha = 6}, {}}, Plain{{.rank = 4, .alpha = 6}, {}}}, 1);
-  models::write_peft_lora(folder.path("mixed"), mixed, base.model, "");
-  const auto part = models::open_adapter(folder.path("mixed"), 3).parts[0];
+  interchange::write_peft_lora(folder.path("mixed"), mixed, base.model, "");
+  const auto part = interchange::open_adapter(folder.path("mixed"), 3).parts[0];
   CHECK(test::adapter_config(folder.path("mixed"))["use_rslora"] == false);
   const auto alpha = [&](const std::string& module) {
     const auto own = part.exceptions.find(module + ".lora");
@@ -132,7 +132,7 @@ TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and compute
     auto attached = golden_pmss(base, golden, facts);
     const test::TempFolder folder;
     const std::string written = folder.path("lora");
-    models::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
+    interchange::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
     check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
                        io::Safetensors::open(golden + "/lora/adapter_model.safetensors"));
     CHECK(test::adapter_config(written)["lora_alpha"] == test::adapter_config(golden + "/lora")["lora_alpha"]);
@@ -175,7 +175,7 @@ TEST_CASE(
       });
     }
     const test::TempFolder folder;
-    models::write_peft_lora(folder.path("lora"), attached, base.model, "tiny-llama-gqa");
+    interchange::write_peft_lora(folder.path("lora"), attached, base.model, "tiny-llama-gqa");
     check_same_tensors(io::Safetensors::open(folder.path("lora") + "/adapter_model.safetensors"),
                        io::Safetensors::open(golden + "/converted/adapter_model.safetensors"));
     const io::Json config = test::adapter_config(folder.path("lora"));
@@ -185,7 +185,7 @@ TEST_CASE(
 
     models::save_adapter(folder.path("own"), attached, base.fingerprint, "tiny-llama-gqa");
     auto loaded = base.load<Stack<Anchored>>(folder.path("own"));
-    models::write_peft_lora(folder.path("again"), loaded, base.model, "tiny-llama-gqa");
+    interchange::write_peft_lora(folder.path("again"), loaded, base.model, "tiny-llama-gqa");
     CHECK(test::slurp(folder.path("again") + "/adapter_model.safetensors") ==
           test::slurp(folder.path("lora") + "/adapter_model.safetensors"));
     using Plain = Stack<At<site::linear, adapters::Lora<>>>;
@@ -201,10 +201,10 @@ TEST_CASE("what is no LoRA, and two adapters at one place, cannot be one PEFT fo
   auto twice =
       attach(backends::Reference{}, base.model,
              Stack{At<site::query, adapters::Lora<>>{}, At<site::query, adapters::Pmss<>>{{.rank = 4}, {}}}, 1);
-  const Error both = test::error_of([&] { models::write_peft_lora(folder.path("twice"), twice, base.model, ""); });
+  const Error both = test::error_of([&] { interchange::write_peft_lora(folder.path("twice"), twice, base.model, ""); });
   CHECK(both.id() == "adapter.673");
   auto full = attach(backends::Reference{}, base.model, Stack{At<site::query, adapters::Full>{}}, 1);
-  const Error other = test::error_of([&] { models::write_peft_lora(folder.path("full"), full, base.model, ""); });
+  const Error other = test::error_of([&] { interchange::write_peft_lora(folder.path("full"), full, base.model, ""); });
   CHECK(other.id() == "adapter.673");
   CHECK(std::string(other.what()).find("model.layers.0.self_attn.q_proj.full") != std::string::npos);
   CHECK(folder.entries() == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/pyreft_export.hpp>
+#include <graft/interchange/pyreft_export.hpp>
 
 #include <string>
 
@@ -17,10 +17,10 @@ TEST_CASE("what is written as pyreft's is read again with pyreft's logits, posit
     INFO(name);
     const test::ReftCase golden(name);
     auto loaded = models::load_adapter<test::ReftFamily>(test::reference, base.model, base.fingerprint,
-                                                         models::open_pyreft(golden.saved, golden.positions));
+                                                         interchange::open_pyreft(golden.saved, golden.positions));
     const test::TempFolder folder;
-    models::write_pyreft(folder.path("a"), loaded, base.fingerprint, "tiny-llama-gqa");
-    const auto file = models::open_pyreft(folder.path("a"));
+    interchange::write_pyreft(folder.path("a"), loaded, base.fingerprint, "tiny-llama-gqa");
+    const auto file = interchange::open_pyreft(folder.path("a"));
     CHECK(file.base_model == "tiny-llama-gqa");
     CHECK(file.base == base.fingerprint);
     auto again = models::load_adapter<test::ReftFamily>(test::reference, base.model, base.fingerprint, file);
@@ -52,7 +52,7 @@ TEST_CASE("what pyreft has no place for is refused in words, and nothing is left
   const test::TempFolder folder;
   const auto refused = [&](const auto& stack) {
     auto attached = attach(test::reference, base.model, stack, 3);
-    return test::error_of([&] { models::write_pyreft(folder.path("a"), attached, base.fingerprint, "tiny"); });
+    return test::error_of([&] { interchange::write_pyreft(folder.path("a"), attached, base.fingerprint, "tiny"); });
   };
   using Two = Stack<At<site::stream, adapters::LoReft<>>, At<site::stream, adapters::LobiReft<>>>;
   const auto two = [](Positions first, Positions second, Layers layers = only_layers({1})) {

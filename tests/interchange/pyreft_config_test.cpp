@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/pyreft_config.hpp>
+#include <graft/interchange/pyreft_config.hpp>
 
 #include <string>
 #include <vector>
@@ -27,13 +27,13 @@ io::Json one_loreft(const io::Json& changes = io::Json::object()) {
 }
 
 Error pyreft_config_error(const io::Json& config) {
-  return test::error_of([&] { (void)models::read_pyreft_config(config, "config.json"); });
+  return test::error_of([&] { (void)interchange::read_pyreft_config(config, "config.json"); });
 }
 
 }  // namespace
 
 TEST_CASE("an intervention is its class, place, rank, width and the three spellings of its file") {
-  const auto units = models::read_pyreft_config(one_loreft(), "config.json");
+  const auto units = interchange::read_pyreft_config(one_loreft(), "config.json");
   REQUIRE(units.size() == 1);
   CHECK((units[0].kind == "LoreftIntervention" && units[0].layer == 8 && units[0].where == site::residual));
   CHECK((units[0].rank == 4 && units[0].width == 2048 && units[0].turn == 0));
@@ -46,15 +46,15 @@ TEST_CASE("lists of 13 fields, objects, and fields that only the tensors know ar
   io::Json config = one_loreft({{"4", nullptr}});
   config["representations"][0].erase(13);
   config.erase("intervention_dimensions");
-  const auto units = models::read_pyreft_config(config, "config.json");
+  const auto units = interchange::read_pyreft_config(config, "config.json");
   CHECK((units[0].rank == 0 && units[0].width == 0));
   config["representations"][0] = {{"layer", 3}, {"component", "mlp_output"}, {"low_rank_dimension", 2}};
-  CHECK(models::read_pyreft_config(config, "config.json")[0].where == site::feed_forward);
+  CHECK(interchange::read_pyreft_config(config, "config.json")[0].where == site::feed_forward);
 }
 
 TEST_CASE("a dotted component brings its layer, and its file has names of its own") {
   const auto unit = [](const std::string& component) {
-    return models::read_pyreft_config(one_loreft({{"0", 0}, {"1", component}}), "config.json").front();
+    return interchange::read_pyreft_config(one_loreft({{"0", 0}, {"1", component}}), "config.json").front();
   };
   const auto output = unit("model.layers[15].self_attn.o_proj.output");
   CHECK((output.layer == 15 && output.where == site::attention));
@@ -66,13 +66,13 @@ TEST_CASE("a dotted component brings its layer, and its file has names of its ow
 
 TEST_CASE("interventions of one place are counted, in the order of the file") {
   const std::string path = test::golden("reft/loreft-untied/saved/config.json");
-  const auto units = models::read_pyreft_config(io::parse_json(test::slurp(path), path), path);
+  const auto units = interchange::read_pyreft_config(io::parse_json(test::slurp(path), path), path);
   REQUIRE(units.size() == 4);
   CHECK((units[1].layer == 2 && units[1].turn == 0 && units[1].keys[0].ends_with("#0")));
   CHECK((units[3].layer == 2 && units[3].turn == 1 && units[3].keys[0].ends_with("#1")));
-  CHECK(models::is_pyreft_folder(test::golden("reft/loreft-untied/saved")));
-  CHECK_FALSE(models::is_pyreft_folder(test::golden("models/llama-gqa")));
-  CHECK_FALSE(models::is_pyreft_folder(test::golden("adapters/lora")));
+  CHECK(interchange::is_pyreft_folder(test::golden("reft/loreft-untied/saved")));
+  CHECK_FALSE(interchange::is_pyreft_folder(test::golden("models/llama-gqa")));
+  CHECK_FALSE(interchange::is_pyreft_folder(test::golden("adapters/lora")));
 }
 
 TEST_CASE("what graft does not compute is refused by name, with the nearest that it does") {

@@ -17,7 +17,7 @@
 #include <graft/adapters/pmss.hpp>
 #include <graft/models/adapter_directory.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 namespace detail {
 
@@ -108,7 +108,7 @@ inline void write_targets(io::Json& config, const std::vector<PeftModule>& modul
 /// The start of a LoRA, subtracted as further columns of B: [A; A0] and [B, -B0].
 template <scalar T>
 void add_doubled(const Place& place, View<const T> a, View<const T> b, View<const T> start_a, View<const T> start_b,
-                 Float32Tensors& tensors) {
+                 models::Float32Tensors& tensors) {
   const backends::Reference be;
   Tensor<T> rows(2 * a.rows, a.cols);
   Tensor<T> columns(b.rows, 2 * b.cols);
@@ -122,7 +122,7 @@ void add_doubled(const Place& place, View<const T> a, View<const T> b, View<cons
 
 template <Index Rank, class Start, class Scale, scalar T, class Model>
 [[nodiscard]] PeftModule to_peft(Grafted<adapters::Lora<Rank, Start, Scale>, T>& grafted, const Model&,
-                                 Float32Tensors& tensors) {
+                                 models::Float32Tensors& tensors) {
   using Recipe = adapters::Lora<Rank, Start, Scale>;
   using adapters::policies::AlphaOverRank;
   constexpr bool root = std::same_as<Scale, adapters::policies::AlphaOverRootRank>;
@@ -148,7 +148,7 @@ template <Index Rank, class Start, class Scale, scalar T, class Model>
 
 template <Index Rank, class Select, class Scale, scalar T, class Model>
 [[nodiscard]] PeftModule to_peft(Grafted<adapters::Pmss<Rank, Select, Scale>, T>& grafted, const Model& model,
-                                 Float32Tensors& tensors) {
+                                 models::Float32Tensors& tensors) {
   const auto weight =
       model.blocks[static_cast<std::size_t>(grafted.place.layer)].linear(grafted.place.where).weight.view();
   const auto& [columns, rows] = grafted.module.skeleton();
@@ -181,7 +181,7 @@ template <Index Rank, class Select, class Scale, scalar T, class Model>
 template <class Model, class AttachedType>
 void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
                      const std::string& base_model) {
-  Float32Tensors tensors;
+  models::Float32Tensors tensors;
   std::vector<detail::PeftModule> modules;
   std::set<std::string> taken;
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
@@ -202,7 +202,7 @@ void write_peft_lora(const std::string& folder, AttachedType& attached, const Mo
     module.alpha *= module.root && !all_root ? std::sqrt(static_cast<double>(module.rank)) : 1;
     module.root = all_root;
   }
-  write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), tensors.refs());
+  models::write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), tensors.refs());
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// open_adapter: any adapter's folder as an AdapterFile, by the peft_type of its configuration.
+// open_adapter: any adapter's folder as an models::AdapterFile, by the peft_type of its configuration.
 #pragma once
 
 #include <string>
 
+#include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/pyreft_config.hpp>
 #include <graft/models/adapter_directory.hpp>
-#include <graft/models/peft_lora.hpp>
-#include <graft/models/pyreft_config.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 /// A folder of our own or a PEFT LoRA; anything else is adapter.658. `layers` is the model's number of layers (0: look at
 /// the file without a model), `compile` the engine for target_modules that are a regex.
-[[nodiscard]] inline AdapterFile open_adapter(const std::string& folder, Index layers = 0,
-                                              text::PatternCompiler compile = &text::compile_builtin) {
-  const std::string where = io::join(folder, adapter_config_name);
+[[nodiscard]] inline models::AdapterFile open_adapter(const std::string& folder, Index layers = 0,
+                                                      text::PatternCompiler compile = &text::compile_builtin) {
+  const std::string where = io::join(folder, models::adapter_config_name);
   if (!io::exists(where)) {
     const bool pyreft = is_pyreft_folder(folder);
     fail("adapter.658",
@@ -22,7 +22,7 @@ namespace graft::models {
              (pyreft ? " of graft or PEFT; pyreft saved it: open_pyreft reads it (component graft::zip)" : ""),
          folder);
   }
-  if (!io::exists(io::join(folder, adapter_tensors_name))) {
+  if (!io::exists(io::join(folder, models::adapter_tensors_name))) {
     const bool pickled = io::exists(io::join(folder, "adapter_model.bin"));
     fail("adapter.658",
          std::string("the folder holds no adapter_model.safetensors") +
@@ -35,7 +35,7 @@ namespace graft::models {
   }
   const auto type = io::json_get<std::string>(config, "peft_type", where);
   if (type.starts_with("GRAFT_")) {
-    return open_adapter_directory(folder, config);
+    return models::open_adapter_directory(folder, config);
   }
   if (type == "LORA") {
     return open_peft_lora(folder, config, layers, compile);
@@ -44,4 +44,4 @@ namespace graft::models {
        where);
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange

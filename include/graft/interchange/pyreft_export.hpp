@@ -16,9 +16,9 @@
 
 #include <unistd.h>  // rmdir, unlink
 
-#include <graft/models/pyreft.hpp>
+#include <graft/interchange/pyreft.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 namespace detail {
 
@@ -52,9 +52,9 @@ template <scalar T>
 }
 
 /// The tensors of one intervention, as the class's state dict has them.
-[[nodiscard]] inline Float32Tensors pyreft_state(const PyreftModule& module) {
+[[nodiscard]] inline models::Float32Tensors pyreft_state(const PyreftModule& module) {
   const auto& [r, w, b] = module.numbers;
-  Float32Tensors state;
+  models::Float32Tensors state;
   if (module.kind == "LoreftIntervention") {
     state.add("weight", w.view());
     state.add("bias", b.view());
@@ -82,7 +82,7 @@ template <scalar T>
 
 /// Writes one intervention; biases are vectors there, and the width stands twice as a number.
 inline void write_bin(const std::string& path, const PyreftModule& module) {
-  const Float32Tensors state = pyreft_state(module);
+  const models::Float32Tensors state = pyreft_state(module);
   std::vector<io::TensorRef> tensors = state.refs();
   for (io::TensorRef& tensor : tensors) {
     if (tensor.name == "bias" || tensor.name == "learned_source.bias" || tensor.name == "learned_source") {
@@ -110,10 +110,10 @@ inline void write_bin(const std::string& path, const PyreftModule& module) {
 /// Takes a module, or says in adapter.770 why pyreft has no place for it.
 template <class A, scalar T>
 [[nodiscard]] PyreftModule to_pyreft(Grafted<A, T>& grafted, const std::string& folder) {
-  PyreftModule module{pyreft_class_of(policies_of<A>()), grafted.place, grafted.part, {}};
+  PyreftModule module{pyreft_class_of(models::policies_of<A>()), grafted.place, grafted.part, {}};
   if (A::name != adapters::LoReft<>::name || module.kind.empty() || pyreft_component(grafted.place.where).empty()) {
     fail("adapter.770",
-         "\"" + grafted.path() + "\" (policies " + policies_of<A>().dump() +
+         "\"" + grafted.path() + "\" (policies " + models::policies_of<A>().dump() +
              ") is no intervention of pyreft on block, attention or feed-forward output",
          folder);
   }
@@ -125,7 +125,8 @@ template <class A, scalar T>
       }
     });
   }
-  const bool parametrised = policies_of<A>().value("basis", "") != "free" && module.kind != "LoreftIntervention";
+  const bool parametrised =
+      models::policies_of<A>().value("basis", "") != "free" && module.kind != "LoreftIntervention";
   if (parametrised && module.numbers.r.rows() >= module.numbers.r.cols()) {
     fail("adapter.770", "\"" + grafted.path() + "\" has a rank as large as its width, for which torch has another map",
          folder);
@@ -139,7 +140,7 @@ template <class A, scalar T>
 /// adapter, or a member that pyreft lacks, is adapter.770; two rules of positions, or two modules at one place, adapter.771.
 /// An error leaves no file behind.
 template <class AttachedType>
-void write_pyreft(const std::string& folder, AttachedType& attached, const Fingerprint& base,
+void write_pyreft(const std::string& folder, AttachedType& attached, const models::Fingerprint& base,
                   const std::string& base_model) {
   std::vector<detail::PyreftModule> modules;
   const Placement* placed = nullptr;
@@ -193,7 +194,7 @@ void write_pyreft(const std::string& folder, AttachedType& attached, const Finge
     const Positions& positions = placed->positions;
     const io::Json note = {
         {"positions", positions.all ? io::Json("all") : io::Json{{"first", positions.first}, {"last", positions.last}}},
-        {"base_model", to_json(base)},
+        {"base_model", models::to_json(base)},
         {"base_model_name_or_path", base_model}};
     written.push_back(io::join(folder, pyreft_note_name));
     io::write_text(written.back(), note.dump(2) + "\n");
@@ -209,4 +210,4 @@ void write_pyreft(const std::string& folder, AttachedType& attached, const Finge
   }
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange

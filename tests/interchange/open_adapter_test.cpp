@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/open_adapter.hpp>
+#include <graft/interchange/open_adapter.hpp>
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
@@ -10,13 +10,13 @@ using namespace graft;
 namespace {
 
 Error opened(const test::TempFolder& folder) {
-  return test::error_of([&] { (void)models::open_adapter(folder.path()); });
+  return test::error_of([&] { (void)interchange::open_adapter(folder.path()); });
 }
 
 }  // namespace
 
 TEST_CASE("a PEFT LoRA is known by its peft_type") {
-  const auto file = models::open_adapter(test::golden("adapters/lora"));
+  const auto file = interchange::open_adapter(test::golden("adapters/lora"));
   CHECK(file.peft_type == "LORA");
   CHECK(file.base_model == "tiny-llama-gqa");
   CHECK_FALSE(file.base);
@@ -42,7 +42,7 @@ TEST_CASE("a folder that is no adapter says what it lacks") {
 }
 
 TEST_CASE("a folder that pyreft saved is refused with the name of its reader") {
-  const Error error = test::error_of([] { (void)models::open_adapter(test::golden("reft/loreft-tied/saved")); });
+  const Error error = test::error_of([] { (void)interchange::open_adapter(test::golden("reft/loreft-tied/saved")); });
   CHECK(error.id() == "adapter.658");
   CHECK(std::string(error.what()).find("open_pyreft") != std::string::npos);
 }

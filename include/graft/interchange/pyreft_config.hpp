@@ -17,7 +17,7 @@
 #include <graft/io/path.hpp>
 #include <graft/models/adapter_file.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 /// One intervention of a pyreft folder.
 struct PyreftUnit {
@@ -34,12 +34,12 @@ struct PyreftUnit {
 /// DireftIntervention has an orthonormal R; the paper's DiReFT is its NodireftIntervention.
 [[nodiscard]] inline const std::map<std::string, io::Json>& pyreft_classes() {
   static const std::map<std::string, io::Json> classes = {
-      {"LoreftIntervention", policies_of<adapters::LoReft<>>()},
-      {"NoreftIntervention", policies_of<adapters::NoReft<>>()},
-      {"ConsreftIntervention", policies_of<adapters::ConsReft<>>()},
-      {"LobireftIntervention", policies_of<adapters::LobiReft<>>()},
-      {"DireftIntervention", policies_of<adapters::DiReftOrthonormal<>>()},
-      {"NodireftIntervention", policies_of<adapters::NodiReft<>>()}};
+      {"LoreftIntervention", models::policies_of<adapters::LoReft<>>()},
+      {"NoreftIntervention", models::policies_of<adapters::NoReft<>>()},
+      {"ConsreftIntervention", models::policies_of<adapters::ConsReft<>>()},
+      {"LobireftIntervention", models::policies_of<adapters::LobiReft<>>()},
+      {"DireftIntervention", models::policies_of<adapters::DiReftOrthonormal<>>()},
+      {"NodireftIntervention", models::policies_of<adapters::NodiReft<>>()}};
   return classes;
 }
 
@@ -202,4 +202,4 @@ inline void place_unit(PyreftUnit& unit, const std::string& component, const std
   return units;
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/peft_lora.hpp>
+#include <graft/interchange/peft_lora.hpp>
 
 #include "support/catch.hpp"
 #include "support/golden_adapter.hpp"
@@ -17,7 +17,7 @@ models::AdapterFile described(const io::Json& changes, const std::string& of = "
   const std::string folder = test::golden("adapters/" + of);
   io::Json config = io::parse_json(test::slurp(folder + "/adapter_config.json"), folder);
   config.update(changes);
-  return models::open_peft_lora(folder, config, 3);
+  return interchange::open_peft_lora(folder, config, 3);
 }
 
 Error refused(const io::Json& changes) {
@@ -50,7 +50,7 @@ TEST_CASE("every golden PEFT LoRA gives PEFT's logits, loss, gradients and scale
     INFO(name);
     test::GoldenBase base(model);
     const std::string folder = test::golden(std::string("adapters/") + name);
-    const auto file = models::open_adapter(folder, base.model.layer_count());
+    const auto file = interchange::open_adapter(folder, base.model.layer_count());
     CHECK(file.warnings.empty());
     auto attached = base.load<Loras>(folder);
     const io::Json facts = io::parse_json(test::slurp(folder + "/io.json"), folder);
@@ -71,7 +71,7 @@ TEST_CASE("every golden PEFT LoRA gives PEFT's logits, loss, gradients and scale
 }
 
 TEST_CASE("a key of PEFT that changes the result and is not computed is refused by its name") {
-  const Error bias = test::error_of([] { (void)models::open_adapter(test::golden("adapters/lora-bias"), 2); });
+  const Error bias = test::error_of([] { (void)interchange::open_adapter(test::golden("adapters/lora-bias"), 2); });
   CHECK(bias.id() == "adapter.670");
   CHECK(test::says(bias, "lora_bias"));
   const io::Json changes[] = {{{"bias", "all"}},
@@ -181,11 +181,11 @@ TEST_CASE("a LoRA of a model with fewer layers does not load, and a cut file is 
   const std::string bytes = test::slurp(lora + "/adapter_model.safetensors");
   (void)folder.write("adapter_config.json", test::slurp(lora + "/adapter_config.json"));
   (void)folder.write("adapter_model.safetensors", bytes.substr(0, bytes.size() / 2));
-  CHECK(test::error_of([&] { (void)models::open_adapter(folder.path()); }).id() == "io.223");
+  CHECK(test::error_of([&] { (void)interchange::open_adapter(folder.path()); }).id() == "io.223");
 }
 
 TEST_CASE("without a model a LoRA is described with the layers that its file names") {
-  const auto file = models::open_adapter(test::golden("adapters/lora-rank-pattern"));
+  const auto file = interchange::open_adapter(test::golden("adapters/lora-rank-pattern"));
   CHECK(file.parts[0].placement.layers.all);
   CHECK(file.parts[0].settings["rank"] == 4);
   CHECK(file.parts[0].exceptions.at("model.layers.1.self_attn.v_proj.lora")["rank"] == 2);

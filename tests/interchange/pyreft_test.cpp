@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <graft/models/pyreft.hpp>
+#include <graft/interchange/pyreft.hpp>
 
 #include <filesystem>
 #include <string>
@@ -22,7 +22,7 @@ TEST_CASE("folders of pyreft are read and give pyreft's logits: every class, tie
         "nodireft-untied", "direft-all", "direft-down_proj", "consreft-tied", "lobireft-tied"}) {
     INFO(name);
     const test::ReftCase golden(name);
-    const auto file = models::open_pyreft(golden.saved, golden.positions);
+    const auto file = interchange::open_pyreft(golden.saved, golden.positions);
     CHECK(file.peft_type == "pyreft");
     REQUIRE_FALSE(file.warnings.empty());
     CHECK(file.warnings.back().find("act_fn") != std::string::npos);

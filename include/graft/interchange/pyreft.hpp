@@ -16,13 +16,13 @@
 #include <string_view>
 #include <vector>
 
+#include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/torch_zip.hpp>
 #include <graft/linalg/householder.hpp>
 #include <graft/models/adapter_directory.hpp>
-#include <graft/models/peft_lora.hpp>
-#include <graft/models/pyreft_config.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 /// What graft writes beside pyreft's own files.
 inline constexpr std::string_view pyreft_note_name = "graft.json";
@@ -64,7 +64,7 @@ class PyreftTensors {
     }
     Tensor<double> values(found->rows(), found->cols());
     io::decode_rows(*found, 0, values.view());
-    check_finite<double>(values.view(), *found);
+    models::check_finite<double>(values.view(), *found);
     return values;
   }
   /// What was not asked for is adapter.764.
@@ -180,32 +180,32 @@ struct PyreftNumbers {
 }
 
 /// Positions and base from graft.json, where that file is.
-inline void read_note(AdapterFile& file, std::optional<Positions>& positions) {
+inline void read_note(models::AdapterFile& file, std::optional<Positions>& positions) {
   const std::string path = io::join(file.path, pyreft_note_name);
   if (!io::exists(path)) {
     return;
   }
   const io::Json note = io::parse_json(io::read_text(path), path);
-  only_keys(note, {"positions", "base_model", "base_model_name_or_path"}, path);
+  models::only_keys(note, {"positions", "base_model", "base_model_name_or_path"}, path);
   const auto noted = io::json_get<io::Json>(note, "positions", path);
   if (!positions) {
     positions = noted == "all"
                     ? every_position
                     : ends(io::json_get<Index>(noted, "first", path), io::json_get<Index>(noted, "last", path));
   }
-  file.base = fingerprint_from(io::json_get<io::Json>(note, "base_model", path), path);
+  file.base = models::fingerprint_from(io::json_get<io::Json>(note, "base_model", path), path);
   file.base_model = io::json_get<std::string>(note, "base_model_name_or_path", path);
 }
 
 /// All interventions of one class as one part.
-[[nodiscard]] inline AdapterPart pyreft_part(const std::vector<const PyreftUnit*>& units,
-                                             const std::map<std::string, Index>& ranks, bool tied,
-                                             const Positions& positions) {
-  AdapterPart part;
+[[nodiscard]] inline models::AdapterPart pyreft_part(const std::vector<const PyreftUnit*>& units,
+                                                     const std::map<std::string, Index>& ranks, bool tied,
+                                                     const Positions& positions) {
+  models::AdapterPart part;
   part.adapter = adapters::LoReft<>::name;
   part.policies = pyreft_classes().at(units.front()->kind);
   const auto of_rank = [](Index rank) {
-    io::Json settings = settings_of(adapters::LoReft<>{});
+    io::Json settings = models::settings_of(adapters::LoReft<>{});
     settings["rank"] = rank;
     return settings;
   };
@@ -234,12 +234,13 @@ inline void read_note(AdapterFile& file, std::optional<Positions>& positions) {
 
 /// Reads a folder of pyreft as if graft had written it. Positions come from the caller, else from graft.json, else the
 /// folder is adapter.767; two interventions at a place are its prefix and suffix, and all places agree on it (adapter.768).
-[[nodiscard]] inline AdapterFile open_pyreft(const std::string& folder, std::optional<Positions> positions = {}) {
+[[nodiscard]] inline models::AdapterFile open_pyreft(const std::string& folder,
+                                                     std::optional<Positions> positions = {}) {
   const std::string where = io::join(folder, "config.json");
   const io::Json config = io::parse_json(io::read_text(where), where);
   const std::vector<PyreftUnit> units = read_pyreft_config(config, where);
   const auto listed = io::json_get_or<std::vector<std::string>>(config, "sorted_keys", {}, where);
-  AdapterFile file;
+  models::AdapterFile file;
   file.path = folder;
   file.peft_type = "pyreft";
   detail::read_note(file, positions);
@@ -300,4 +301,4 @@ inline void read_note(AdapterFile& file, std::optional<Positions>& positions) {
   return file;
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange

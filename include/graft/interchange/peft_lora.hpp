@@ -16,7 +16,7 @@
 #include <graft/models/adapter_file.hpp>
 #include <graft/text/backtracking.hpp>
 
-namespace graft::models {
+namespace graft::interchange {
 
 namespace detail {
 
@@ -236,17 +236,18 @@ inline constexpr std::string_view peft_prefix = "base_model.model.";
 
 /// Reads a PEFT LoRA; `config` is its adapter_config.json, `layers` the model's number of layers (0: as many as the file
 /// names, to look at it without a model). rsLoRA comes as an alpha that gives its scale. A regex goes through `compile`.
-[[nodiscard]] inline AdapterFile open_peft_lora(const std::string& folder, const io::Json& config, Index layers = 0,
-                                                text::PatternCompiler compile = &text::compile_builtin) {
-  const std::string where = io::join(folder, adapter_config_name);
+[[nodiscard]] inline models::AdapterFile open_peft_lora(const std::string& folder, const io::Json& config,
+                                                        Index layers = 0,
+                                                        text::PatternCompiler compile = &text::compile_builtin) {
+  const std::string where = io::join(folder, models::adapter_config_name);
   const detail::PeftConfig peft(config, where, compile);
-  AdapterFile file;
+  models::AdapterFile file;
   file.path = folder;
   file.peft_type = "LORA";
   file.prefix = detail::peft_prefix;
   file.base_model = peft.get<std::string>("base_model_name_or_path", "");
   file.warnings = peft.check_keys();
-  file.tensors = io::Safetensors::open(io::join(folder, adapter_tensors_name));
+  file.tensors = io::Safetensors::open(io::join(folder, models::adapter_tensors_name));
   layers = layers > 0 ? layers : detail::layers_named(file.tensors);
 
   const auto recipe_of = [&](const std::string& module) {
@@ -258,11 +259,11 @@ inline constexpr std::string_view peft_prefix = "base_model.model.";
       peft.refuse(recipe.rank < 1 ? "r" : "lora_dropout", recipe.rank < 1 ? "a rank of at least 1" : "0 <= p < 1");
     }
     recipe.alpha *= peft.get<bool>("use_rslora", false) ? std::sqrt(static_cast<double>(recipe.rank)) : 1;
-    return settings_of(recipe);
+    return models::settings_of(recipe);
   };
-  AdapterPart part;
+  models::AdapterPart part;
   part.adapter = adapters::Lora<>::name;
-  part.policies = policies_of<adapters::Lora<>>();
+  part.policies = models::policies_of<adapters::Lora<>>();
   part.settings = recipe_of("");
   std::vector<std::pair<Index, Sites>> chosen;
   std::vector<std::string> candidates;
@@ -296,4 +297,4 @@ inline constexpr std::string_view peft_prefix = "base_model.model.";
   return file;
 }
 
-}  // namespace graft::models
+}  // namespace graft::interchange
