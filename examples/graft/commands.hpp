@@ -13,6 +13,7 @@ inline constexpr int exit_interrupted = 130;
 int finetune(const FinetuneSettings& settings);
 int evaluate(const EvalSettings& settings);
 int generate(const GenerateSettings& settings);
+int chat(const ChatSettings& settings);
 int inspect(const InspectSettings& settings);
 int merge(const MergeSettings& settings);
 int report(const ReportSettings& settings);

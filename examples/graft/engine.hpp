@@ -17,6 +17,7 @@
 #include <graft/train/batch.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/probe.hpp>
 #include <graft/train/trainer.hpp>
 
 namespace graft::program {
@@ -96,6 +97,13 @@ struct MemoryPart {
   std::size_t bytes = 0;
 };
 
+/// The columns and rows that a module has chosen of its matrix (PMSS, CURLoRA).
+struct ChosenSkeleton {
+  std::string module;
+  Index outputs = 0, inputs = 0;
+  std::vector<std::int32_t> columns, rows;
+};
+
 /// What an adapter is saved as: PEFT's LoRA, our own folder, or PEFT's where it is a LoRA.
 enum class FolderFormat { by_adapter, peft, graft };
 
@@ -125,16 +133,22 @@ class Engine {
   [[nodiscard]] virtual std::string precision() const = 0;
   [[nodiscard]] virtual std::string backend() const = 0;
 
-  /// Makes the modules of adapters of different kinds; called at most once, as is load_adapter.
+  /// Makes the modules of adapters of different kinds; called at most once.
   virtual void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) = 0;
-  /// Attaches what an opened folder holds.
+  /// Attaches what an opened folder holds, beside what was loaded before; the last one is used.
   virtual void load_adapter(const models::AdapterFile& file) = 0;
+  /// From here on the rows go through the adapter that was loaded as number `number`, from 1; 0: through none.
+  virtual void use_adapter(Index number) = 0;
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
   /// Placeholders that every example needs before its first token.
   [[nodiscard]] virtual Index inserted() = 0;
   /// What is attached, in the order of adapter_kinds.
   [[nodiscard]] virtual std::vector<AdapterSummary> summary() = 0;
+  /// What the adapter does to the stream on these prompts (train/probe.hpp); nothing where it has no rows to compare with.
+  [[nodiscard]] virtual std::vector<train::BlockEdits> probe(std::span<const std::vector<std::int32_t>> prompts) = 0;
+  /// The skeletons of the modules that have one.
+  [[nodiscard]] virtual std::vector<ChosenSkeleton> skeletons() = 0;
   /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.
   virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
                                     const std::string& dtype) = 0;

@@ -160,11 +160,14 @@ class EngineOf : public Engine {
     if (found != requests.size()) {
       fail("train.435", "the adapter \"full\" trains the weights themselves, which needs --dtype fp32");
     }
-    attached_.emplace(graft::attach(be_, model_, stack, seed, detail::ModulesOf{prepared ? &*prepared : nullptr}));
+    take(graft::attach(be_, model_, stack, seed, detail::ModulesOf{prepared ? &*prepared : nullptr}));
   }
 
   void load_adapter(const models::AdapterFile& file) override {
-    attached_.emplace(models::load_adapter<StackType>(be_, model_, base_, file));
+    take(models::load_adapter<StackType>(be_, model_, base_, file));
+  }
+  void use_adapter(Index number) override {
+    attached_ = number > 0 ? loaded_[static_cast<std::size_t>(number - 1)].get() : nullptr;
   }
   void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) override {
     const std::vector<AdapterSummary> parts = summary();
@@ -220,6 +223,28 @@ class EngineOf : public Engine {
     return all;
   }
 
+  std::vector<train::BlockEdits> probe(std::span<const std::vector<std::int32_t>> prompts) override {
+    const std::vector<AdapterSummary> parts = summary();
+    const bool trains =
+        std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.kind->sites == weight_sites; });
+    if (attached_ == nullptr || prompts.empty() || trains || attached_->inserted() > 0) {
+      return {};
+    }
+    return train::probe(be_, model_, *attached_, prompts);
+  }
+  std::vector<ChosenSkeleton> skeletons() override {
+    std::vector<ChosenSkeleton> all;
+    if (attached_ != nullptr) {
+      attached_->for_each_module([&](const auto&, const Placement&, auto& grafted) {
+        if constexpr (requires { grafted.module.skeleton(); }) {
+          const auto& chosen = grafted.module.skeleton();
+          all.push_back({grafted.place.name, grafted.place.outputs, grafted.place.inputs, chosen.columns, chosen.rows});
+        }
+      });
+    }
+    return all;
+  }
+
   std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) override {
     Run run;
     run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
@@ -262,6 +287,10 @@ class EngineOf : public Engine {
  private:
   using Run = models::LlamaRun<Model, AttachedType>;
 
+  void take(AttachedType&& attached) {
+    loaded_.push_back(std::make_unique<AttachedType>(std::move(attached)));
+    attached_ = loaded_.back().get();
+  }
   /// Calls visit(kind, part) for the parts of the stack, or for what they became when it was attached.
   template <class Parts, class Visitor>
   static void for_each_part(Parts& all, Visitor&& visit) {
@@ -278,7 +307,8 @@ class EngineOf : public Engine {
   Model model_;
   models::Fingerprint base_;
   std::string door_;
-  std::optional<AttachedType> attached_;
+  std::vector<std::unique_ptr<AttachedType>> loaded_;
+  AttachedType* attached_ = nullptr;  // the one in use, or none
   AttachedType* member_ = nullptr;
   std::optional<train::Trainer<Model, AttachedType, ChosenOptimizer, ChosenSchedule>> trainer_;
 };

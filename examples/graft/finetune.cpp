@@ -17,6 +17,7 @@
 #include "machine.hpp"
 #include "progress.hpp"
 #include "run_folder.hpp"
+#include "samples.hpp"
 #include "session.hpp"
 #include "test_set.hpp"
 #include "words.hpp"
@@ -44,6 +45,9 @@ void check_numbers(const FinetuneSettings& s) {
   at_least(s.weight_decay, 0, "--weight-decay");
   at_least(s.clip, 0, "--clip");
   at_least(s.val_split, 0, "--val-split");
+  at_least(static_cast<double>(s.sample_count), 0, "--samples");
+  at_least(static_cast<double>(s.sample_tokens), 1, "--sample-tokens");
+  at_least(static_cast<double>(s.probe), 0, "--probe");
   if (!(s.epochs > 0)) {
     fail("train.431", "--epochs is " + significant(s.epochs, 6) + ", expected more than 0", "--epochs");
   }
@@ -287,12 +291,18 @@ class Run {
       (void)validate(0);
     }
     before_ = scores();
+    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
+    samples_->answer(session_, "before");
     train_all();
     return finish();
   }
 
  private:
   Engine& engine() { return session_.engine(); }
+  /// Where samples and probes come from.
+  [[nodiscard]] std::span<const train::Example> shown_examples() const {
+    return valid_.empty() ? data_.examples : valid_.examples();
+  }
 
   void announce() {
     const models::LlamaConfig& c = session_.config();
@@ -362,14 +372,21 @@ class Run {
   }
 
   void train_all() {
-    Progress progress(batches_->total(), s_.report_every);
+    Progress progress(batches_->total(), batches_->per_epoch(), s_.report_every);
+    if (!valid_losses_.empty()) {
+      progress.valid(valid_losses_.back().loss);
+    }
     start_seconds_ = process_seconds();
     begin_ = Clock::now();
     for (Index step = 0; step < batches_->total() && !interrupted(); ++step) {
       const train::StepReport report = engine().step(batches_->at(step));
-      io::Json record = {{"step", report.step},     {"loss", report.loss},
-                         {"lr", report.rate},       {"grad_norm", report.gradient_norm},
-                         {"tokens", report.tokens}, {"seconds", report.seconds}};
+      io::Json record = {{"step", report.step},
+                         {"epoch", static_cast<double>(report.step) / static_cast<double>(batches_->per_epoch())},
+                         {"loss", report.loss},
+                         {"lr", report.rate},
+                         {"grad_norm", report.gradient_norm},
+                         {"tokens", report.tokens},
+                         {"seconds", report.seconds}};
       tokens_ += report.tokens;
       losses_.push_back({report.step, report.loss});
       progress.step(report);
@@ -378,6 +395,7 @@ class Run {
       const bool is_due = s_.eval_every > 0 && report.step % s_.eval_every == 0;
       if (!valid_.empty() && !interrupted() && (last || epoch_ends || is_due)) {
         const Score found = validate(report.step);
+        progress.valid(found.loss);
         record["valid_loss"] = found.loss;
         record["valid_accuracy"] = found.accuracy;
         progress.line("step " + std::to_string(report.step) + "  valid loss " + fixed(found.loss, 4) + "  perplexity " +
@@ -425,6 +443,12 @@ class Run {
     engine().save_adapter(folder_.path(), s_.model.model, format_named(s_.format));
     folder_.write("loss.svg",
                   loss_svg({{adapter_name(), losses_, valid_losses_}}, adapter_name() + ": " + s_.data.data));
+    if (!interrupted()) {
+      samples_->answer(session_, "after");
+      if (const io::Json edits = edits_json(session_, shown_examples(), s_.probe); !edits.is_null()) {
+        folder_.write("edits.json", edits.dump() + "\n");
+      }
+    }
     const io::Json run = run_json(train_seconds);
     folder_.write("run.json", run.dump(2) + "\n");
     if (s_.json) {
@@ -451,7 +475,11 @@ class Run {
                        {"tokens", tokens_},
                        {"tokens_per_second", static_cast<double>(tokens_) / std::max(train_seconds, 1e-9)}};
     io::Json memory = io::Json::object();
+    io::Json parts = io::Json::array();
     for (const MemoryPart& part : memory_) {
+      if (part.name[0] != ' ') {
+        parts.push_back({{"name", part.name}, {"bytes", part.bytes}});
+      }
       memory[part.name.substr(part.name.find_first_not_of(' '))] = part.bytes;
     }
     return {
@@ -475,7 +503,8 @@ class Run {
         {"retain", retain_.json()},
         {"scores", {{"before", before_}, {"after", after}}},
         {"machine", machine_json()},
-        {"memory", {{"forecast_bytes", memory}, {"peak_bytes", peak_memory()}}},
+        {"samples", samples_->json()},
+        {"memory", {{"forecast_bytes", memory}, {"parts", parts}, {"peak_bytes", peak_memory()}}},
         {"times", {{"start_to_first_step", start_seconds_}, {"training", train_seconds}, {"all", process_seconds()}}},
         {"result", result}};
   }
@@ -519,6 +548,10 @@ class Run {
                      {"eval_every", s_.eval_every},
                      {"save_every", s_.save_every},
                      {"report_every", s_.report_every},
+                     {"sample", s_.samples},
+                     {"samples", s_.sample_count},
+                     {"sample_tokens", s_.sample_tokens},
+                     {"probe", s_.probe},
                      {"format", s_.format},
                      {"out", s_.out}};
     return json;
@@ -540,6 +573,7 @@ class Run {
   std::vector<LossPoint> losses_, valid_losses_;
   Score valid_score_;
   io::Json before_;  // scores
+  std::optional<Samples> samples_;
   Index tokens_ = 0;
   double start_seconds_ = 0;
   Clock::time_point begin_;

@@ -135,6 +135,18 @@ void add_training_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_option("--save-every,--save-steps", s.save_every, "keep the adapter of every N-th step in DIR/step-N")
       ->type_name("N");
   app.add_option("--report-every,--steps-per-report", s.report_every, "a progress line every N steps")->type_name("N");
+  app.add_option("--sample", s.samples,
+                 "answer this prompt before and after training (for report --html; several: repeat the flag)")
+      ->type_name("TEXT")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--samples", s.sample_count, "without --sample: answer the first N prompts of the data")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--sample-tokens", s.sample_tokens, "tokens of such an answer")->type_name("N")->capture_default_str();
+  app.add_option("--probe", s.probe,
+                 "prompts on which the adapter's edits are measured at the end, into edits.json; 0: none")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("-o,--out,--output-dir,--adapter-path,--output-adapter", s.out,
                  "folder for the adapter, log.jsonl, run.json and loss.svg")
       ->type_name("DIR");
@@ -234,6 +246,30 @@ int run_command_line(int count, const char* const* arguments) {
       "  graft generate --model examples/models/village --adapter build/run --max-tokens 1 \\\n"
       "    --prompt \"Ida got a kite. The kite was not broken. Did Ida like it?\"");
 
+  ChatSettings chatting;
+  CLI::App& chat_app = *app.add_subcommand("chat", "talk to a model, with and without its adapters");
+  add_model_flags(chat_app, chatting.model);
+  chat_app
+      .add_option("-a,--adapter,--adapter-path,--lora", chatting.adapters,
+                  "a folder that finetune wrote, or NAME=DIR; several are loaded together: repeat the flag")
+      ->type_name("DIR")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  chat_app.add_option("--system", chatting.system, "system turn before the conversation")->type_name("TEXT");
+  chat_app.add_option("-n,--max-tokens", chatting.max_tokens, "tokens of an answer at most")
+      ->type_name("N")
+      ->capture_default_str();
+  chat_app.add_option("--temperature,--temp", chatting.temperature, "0 takes the likeliest token")
+      ->type_name("X")
+      ->capture_default_str();
+  chat_app.add_option("--top-p", chatting.top_p, "draw from the likeliest tokens of this mass")
+      ->type_name("P")
+      ->capture_default_str();
+  chat_app.add_option("--seed", chatting.seed, "of the draws")->type_name("N")->capture_default_str();
+  chat_app.footer(
+      "Example, after that of finetune:\n"
+      "  graft chat --model examples/models/village --adapter build/run --max-tokens 1\n"
+      "Lines that begin with a slash are commands: /adapter NAME, /base, /both, /system TEXT, /reset, /help, /quit.");
+
   InspectSettings inspection;
   CLI::App& inspect_app = *app.add_subcommand("inspect", "what a model, an adapter or a safetensors file holds");
   inspect_app.add_option("path", inspection.path, "file or folder")->type_name("PATH");
@@ -264,8 +300,11 @@ int run_command_line(int count, const char* const* arguments) {
   CLI::App& report_app = *app.add_subcommand("report", "finished runs side by side");
   report_app.add_option("runs", reporting.runs, "folders that finetune wrote")->type_name("DIR...");
   report_app.add_option("--svg", reporting.svg, "also draw their losses into one picture")->type_name("OUT.svg");
+  report_app
+      .add_option("--html", reporting.html, "also write everything that is known of them into one page, for a browser")
+      ->type_name("OUT.html");
   report_app.add_flag("--json", reporting.json, "one JSON object on stdout");
-  report_app.footer("Example, after that of finetune:\n  graft report build/run --svg build/losses.svg");
+  report_app.footer("Example, after that of finetune:\n  graft report build/run --html build/report.html");
 
   SelectSettings selection;
   CLI::App& select_app = *app.add_subcommand("select", "choose PMSS's columns and rows once, and say what they keep");
@@ -301,7 +340,8 @@ int run_command_line(int count, const char* const* arguments) {
       "  graft select --model examples/models/village --rank 16 --out build/village.skeletons --report\n"
       "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
 
-  for (CLI::App* sub : {&finetune_app, &eval_app, &generate_app, &inspect_app, &merge_app, &report_app, &select_app}) {
+  for (CLI::App* sub :
+       {&finetune_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app, &report_app, &select_app}) {
     sub->allow_extras();
   }
   app.footer(
@@ -330,7 +370,8 @@ int run_command_line(int count, const char* const* arguments) {
   const auto chosen = app.get_subcommands();
   if (chosen.empty()) {
     const auto left = app.remaining();
-    const std::vector<std::string> names = {"finetune", "eval", "generate", "inspect", "merge", "report"};
+    const std::vector<std::string> names = {"finetune", "eval",  "generate", "chat",
+                                            "inspect",  "merge", "report",   "select"};
     if (left.empty()) {
       std::fputs(app.help().c_str(), stderr);
       return exit_error;
@@ -368,6 +409,10 @@ int run_command_line(int count, const char* const* arguments) {
       require_given(selection.out, "--out", "a file for the skeletons (or --report)");
     }
     return select(selection);
+  }
+  if (chosen.front() == &chat_app) {
+    require_given(chatting.model.model, "--model", model_what);
+    return chat(chatting);
   }
   if (chosen.front() == &merge_app) {
     require_given(merging.model, "--model", model_what);

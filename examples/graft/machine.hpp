@@ -12,6 +12,8 @@ namespace graft::program {
 [[nodiscard]] io::Json machine_json();
 /// Bytes of the largest resident set so far.
 [[nodiscard]] std::size_t peak_memory();
+/// Bytes that are resident now.
+[[nodiscard]] std::size_t resident_memory();
 /// Seconds since the process was started.
 [[nodiscard]] double process_seconds();
 

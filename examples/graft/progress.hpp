@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include <graft/train/trainer.hpp>
@@ -11,11 +12,13 @@ namespace graft::program {
 
 class Progress {
  public:
-  /// `every` steps give a plain line; 0 leaves it to the clock.
-  Progress(Index total, Index every);
+  /// `per_epoch` steps are an epoch; `every` steps give a plain line; 0 leaves it to the clock.
+  Progress(Index total, Index per_epoch, Index every);
 
   /// After each step.
   void step(const train::StepReport& report);
+  /// The last loss on the validation set, from here on part of the line.
+  void valid(double loss) { valid_ = loss; }
   /// A line that stays, under whatever is live.
   void line(const std::string& text);
 
@@ -24,13 +27,13 @@ class Progress {
 
   [[nodiscard]] std::string describe(const train::StepReport& report) const;
 
-  Index total_;
-  Index every_;
+  Index total_, per_epoch_, every_;
   bool terminal_;
   bool live_ = false;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point shown_;
   Index tokens_ = 0;
+  std::optional<double> valid_;
 };
 
 }  // namespace graft::program

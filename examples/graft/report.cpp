@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft report: runs side by side, from their run.json and log.jsonl: a table, and the losses in one picture.
+// graft report: runs side by side, from their run.json and log.jsonl: a table, the losses in one picture, or all of it as a page.
 #include <cstdio>
 #include <map>
 
@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "loss_svg.hpp"
+#include "report_html.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -99,6 +100,16 @@ int report(const ReportSettings& settings) {
   }
   if (!settings.svg.empty()) {
     io::write_text(settings.svg, loss_svg(curves, "training loss"));
+  }
+  if (!settings.html.empty()) {
+    io::Json page = {{"runs", io::Json::array()}};
+    for (const FinishedRun& run : runs) {
+      io::Json shown = page_data(run.folder);
+      shown["name"] = run.curves.name;
+      shown["run"] = run.json;
+      page["runs"].push_back(std::move(shown));
+    }
+    io::write_text(settings.html, report_html(page));
   }
   std::fputs(settings.json ? (io::Json{{"runs", all}}.dump() + "\n").c_str() : columns_text(table, 0).c_str(), stdout);
   return exit_success;

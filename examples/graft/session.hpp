@@ -29,6 +29,7 @@ class Session {
 
   /// The tokenizer, or train.424 where the model has none.
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
+  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
   /// The template that conversations go through; null where the model has none of its own and none was asked for. One
   /// that is not known is text.340.
   [[nodiscard]] const text::ChatTemplate* chat() const;

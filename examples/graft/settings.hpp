@@ -72,6 +72,10 @@ struct FinetuneSettings {
   Index eval_every = 0;
   Index save_every = 0;
   Index report_every = 0;
+  std::vector<std::string> samples;  // prompts that are answered before and after
+  Index sample_count = 2;            // without them: as many of the data's own
+  Index sample_tokens = 32;          // of an answer
+  Index probe = 4;                   // prompts that the adapter's edits are measured on; 0: none
   bool dry_run = false;
   bool json = false;
 };
@@ -96,6 +100,16 @@ struct GenerateSettings {
   double top_p = 1;
   std::uint64_t seed = 0;
   bool json = false;
+};
+
+struct ChatSettings {
+  ModelSettings model;
+  std::vector<std::string> adapters;  // folders
+  std::string system;
+  Index max_tokens = 256;
+  double temperature = 0;
+  double top_p = 1;
+  std::uint64_t seed = 0;
 };
 
 struct InspectSettings {
@@ -131,6 +145,7 @@ struct SelectSettings {
 struct ReportSettings {
   std::vector<std::string> runs;
   std::string svg;
+  std::string html;
   bool json = false;
 };
 

@@ -4,6 +4,10 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
@@ -39,7 +43,6 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -95,6 +98,7 @@
 #include <graft/io/tensor_ref.hpp>
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
+#include <graft/linalg/effective_rank.hpp>
 #include <graft/linalg/eigen.hpp>
 #include <graft/linalg/gram_schmidt.hpp>
 #include <graft/linalg/householder.hpp>
@@ -125,6 +129,7 @@
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/merge.hpp>
 #include <graft/models/open_checkpoint.hpp>
+#include <graft/models/run_options.hpp>
 #include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
@@ -138,11 +143,9 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -178,6 +181,6 @@
 #include <graft/train/epoch.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/probe.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>

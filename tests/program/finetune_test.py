@@ -62,11 +62,11 @@ def test_every_adapter_trains_saves_and_loads():
             good("finetune", *ON_MODEL, "--data", data, "--valid", valid, "--adapter", adapter, "--epochs", 3,
                  "--out", out, *SMALL, *words)
             assert {p.name for p in out.iterdir()} == {
-                "adapter_config.json", "adapter_model.safetensors", "log.jsonl", "run.json", "loss.svg"}, adapter
+                "adapter_config.json", "adapter_model.safetensors", "log.jsonl", "run.json", "loss.svg", "edits.json"}, adapter
             log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
             assert [record["step"] for record in log] == list(range(1, 19)), adapter
             for record in log:
-                assert {"step", "loss", "lr", "grad_norm", "tokens", "seconds"} <= record.keys(), record
+                assert {"step", "epoch", "loss", "lr", "grad_norm", "tokens", "seconds"} <= record.keys(), record
             assert [record["step"] for record in log if "valid_loss" in record] == [6, 12, 18], adapter
             first, last = (sum(r["loss"] for r in part) for part in (log[:6], log[-6:]))
             assert last < first, f"{adapter}: {first} -> {last}"

@@ -8,7 +8,7 @@ import subprocess
 from program import GOLDEN, GRAFT, ROOT, folder, good, graft, run_tests, token_records, write_lines
 
 MODEL = GOLDEN / "models" / "llama-gqa"
-SUBCOMMANDS = ["finetune", "eval", "generate", "merge", "report", "inspect"]
+SUBCOMMANDS = ["finetune", "eval", "generate", "chat", "merge", "report", "inspect"]
 
 
 def test_help_holds_an_example():
@@ -69,6 +69,8 @@ def test_stderr_is_plain_where_it_is_no_terminal():
                               capture_output=True, check=True)
         assert b"\x1b" not in done.stderr and b"\r" not in done.stderr
         assert b"step 1/3" in done.stderr and b"step 3/3" in done.stderr and b"left" in done.stderr
+        for word in (b"epoch 3.00", b"loss ", b"rate ", b"gradient ", b"tokens/s", b"MiB"):
+            assert word in done.stderr, done.stderr
 
 
 run_tests(globals())

@@ -30,6 +30,8 @@ def skip_unless(*needs):
 
 def graft(*words, **options):
     """Runs the program; stdout and stderr come back as text."""
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([GRAFT, *map(str, words)], capture_output=True, text=True, check=False, **options)
 
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# graft_embed(OUTPUT NAME FILE [NAME FILE]...) writes a .cpp that holds each file as a string, `page::NAME` of page.hpp. A FILE
+# that is not there becomes an empty string. The .cpp is made anew when a file changes.
+function(graft_embed output)
+  set(text "// Written by cmake/GraftEmbed.cmake.\n#include \"page.hpp\"\n\nnamespace graft::program::page {\n")
+  while(ARGN)
+    list(POP_FRONT ARGN name file)
+    set(content "")
+    if(EXISTS "${file}")
+      file(READ "${file}" content)
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    endif()
+    string(APPEND text "\nconst std::string_view ${name} = R\"~embedded~(${content})~embedded~\";\n")
+  endwhile()
+  string(APPEND text "\n}  // namespace graft::program::page\n")
+  set(before "")
+  if(EXISTS "${output}")
+    file(READ "${output}" before)
+  endif()
+  if(NOT before STREQUAL text)
+    file(WRITE "${output}" "${text}")
+  endif()
+endfunction()
