@@ -46,6 +46,7 @@ case $compiler in
   *) echo "run.sh: --compiler is gcc or clang-19, not $compiler" >&2; exit 2 ;;
 esac
 if [ $real = ON ]; then
+  packages+=(chromium)  # looks at the page of graft report
   python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 fi
 
