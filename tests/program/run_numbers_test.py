@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from program import ROOT, folder, good, run_tests
+from program import ROOT, folder, good, run_tests, write_lines
 
 MODEL = ROOT / "examples/models/village"
 DATA = ROOT / "examples/data/village"
@@ -52,10 +52,13 @@ def test_texts_without_questions():
     """a text without a prompt is sampled and probed by its first half; without a validation set the training data speaks"""
     with folder() as name:
         home = pathlib.Path(name)
-        good("finetune", "--model", MODEL, "--data", DATA / "stories.jsonl", "--steps", 1, "--batch-size", 2, "--adapter", "lora", "--out",
+        records = [json.loads(line) for line in (DATA / "stories.jsonl").read_text().splitlines()]
+        stories = [record["prompt"] + record["completion"] for record in records]
+        data = write_lines(home / "texts.jsonl", [{"text": story} for story in stories])
+        good("finetune", "--model", MODEL, "--data", data, "--steps", 1, "--batch-size", 2, "--adapter", "lora", "--out",
              home / "run")
         run = json.loads((home / "run" / "run.json").read_text())
-        stories = [json.loads(line)["text"] for line in (DATA / "stories.jsonl").read_text().splitlines()[:2]]
+        assert len(run["samples"]) == 2
         for sample, story in zip(run["samples"], stories):
             assert story.startswith(sample["prompt"].strip()) and len(sample["prompt"]) < len(story), (sample, story)
             assert len(sample["before"]) > 0 and len(sample["after"]) > 0
