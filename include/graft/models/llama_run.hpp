@@ -12,15 +12,9 @@
 #include <graft/core/arena.hpp>
 #include <graft/models/key_store.hpp>
 #include <graft/models/llama.hpp>
+#include <graft/models/run_options.hpp>
 
 namespace graft::models {
-
-/// What a forward pass is for.
-struct RunOptions {
-  bool keep = false;       ///< a backward follows
-  bool recompute = false;  ///< keep the inputs of the blocks only: the backward runs each block forward again
-  Random dropout{0};       ///< masks of this pass
-};
 
 /// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
 /// one before left. A dry pass over the same layout finds the peak before any memory is touched.
@@ -37,10 +31,12 @@ class LlamaRun {
   static constexpr Index head_rows = 256;
 
   /// tokens(T) of a ragged batch => the residual stream after the last block, in hidden(). `labelled` is how many rows
-  /// loss() will be asked for at most; `store` extends earlier calls (generation).
+  /// loss() will be asked for at most; `store` extends earlier calls (generation). `between`(l, x) meets the stream x(T,D)
+  /// that enters block l, or that leaves the last (l = layers), and may rewrite it.
+  template <class Between = NobodyBetween>
   void forward(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
                std::span<const std::int32_t> tokens, Index labelled, const RunOptions& options = {},
-               KeyStore<C>* store = nullptr) {
+               KeyStore<C>* store = nullptr, Between&& between = {}) {
     require(static_cast<Index>(tokens.size()) == batch.tokens() && batch.tokens() > 0, "shape.146",
             "LlamaRun: the batch and its tokens disagree in length, or are empty");
     for (const std::int32_t token : tokens) {
@@ -87,10 +83,12 @@ class LlamaRun {
     });
     for (Index l = 0; l < model.layer_count(); ++l) {
       const auto i = static_cast<std::size_t>(l);
+      between(l, input_of(l));
       model.blocks[i].forward(be, pass_, grafts_.layer(l), input_of(l), kept_[i], scratch_[i],
                               store != nullptr ? store->k[i].view() : View<C>{},
                               store != nullptr ? store->v[i].view() : View<C>{}, input_of(l + 1));
     }
+    between(model.layer_count(), stream_);
   }
 
   /// (T,D) the residual stream after the last block, before the final norm; gone after a backward that recomputes.
