@@ -9,11 +9,12 @@
 
 namespace graft::program {
 
-Progress::Progress(Index total, Index every) : total_(total), every_(every), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(Index total, Index every, Index done)
+    : total_(total), every_(every), done_(done), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 std::string Progress::describe(const train::StepReport& report) const {
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  const double each = seconds / static_cast<double>(report.step);
+  const double each = seconds / static_cast<double>(report.step - done_);
   return "step " + std::to_string(report.step) + "/" + std::to_string(total_) + "  loss " + fixed(report.loss, 4) +
          "  rate " + significant(report.rate, 3) + "  " +
          with_commas(static_cast<Index>(static_cast<double>(tokens_) / seconds)) + " tokens/s  " +
@@ -24,7 +25,7 @@ void Progress::step(const train::StepReport& report) {
   tokens_ += report.tokens;
   const auto now = Clock::now();
   const std::chrono::duration<double> silent = now - shown_;
-  const bool ends = report.step == 1 || report.step == total_;
+  const bool ends = report.step == done_ + 1 || report.step == total_;
   if (terminal_ && (ends || silent.count() > 0.1)) {
     std::fprintf(stderr, "\r\x1b[K%s", describe(report).c_str());
     live_ = true;

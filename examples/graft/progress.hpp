@@ -11,8 +11,8 @@ namespace graft::program {
 
 class Progress {
  public:
-  /// `every` steps give a plain line; 0 leaves it to the clock.
-  Progress(Index total, Index every);
+  /// `every` steps give a plain line; 0 leaves it to the clock. `done` of them lie behind a run that goes on.
+  Progress(Index total, Index every, Index done = 0);
 
   /// After each step.
   void step(const train::StepReport& report);
@@ -26,6 +26,7 @@ class Progress {
 
   Index total_;
   Index every_;
+  Index done_;
   bool terminal_;
   bool live_ = false;
   Clock::time_point begin_ = Clock::now();

@@ -71,9 +71,17 @@ struct FinetuneSettings {
   bool overwrite = false;
   Index eval_every = 0;
   Index save_every = 0;
+  Index keep = 3;  // checkpoints; 0: all
+  bool keep_best = false;
+  Index patience = 0;  // validations without a better one; 0: no end of it
+  std::string resume;  // auto, a run or one of its checkpoints
+  std::string on_nonfinite = "stop";
+  double spike = 0;
   Index report_every = 0;
   bool dry_run = false;
   bool json = false;
+
+  std::map<std::string, std::vector<std::string>> words;  // every flag as it was given, by its first name
 };
 
 struct EvalSettings {
