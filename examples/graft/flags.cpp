@@ -422,7 +422,9 @@ int run_command_line(int count, const char* const* arguments) {
   if (const int code = parse(); code >= 0) {
     return code;
   }
-  if (config.empty() && !tuning.resume.empty() && tuning.resume != "auto") {
+  const bool names_run = !tuning.resume.empty() && tuning.resume != "auto";
+  const bool goes_on_there = names_run && tuning.out.empty();
+  if (names_run && config.empty()) {
     config = io::join(run_of(tuning.resume), "config.json");  // a run goes on with its own settings
   }
   if (!config.empty()) {
@@ -430,6 +432,9 @@ int run_command_line(int count, const char* const* arguments) {
       words.insert(words.begin(), std::move(word));  // the last of the line
     }
     (void)parse();
+  }
+  if (goes_on_there) {
+    tuning.out = run_of(tuning.resume);  // wherever it lies by now
   }
   tuning.words = given_words(finetune_app);
   const auto chosen = app.get_subcommands();

@@ -126,14 +126,15 @@ io::Json load_checkpoint(const std::string& folder, TrainerType& trainer, const 
       return;
     }
     expected.insert(name);
+    const std::vector<Index> shape = {values.rows, values.cols};
     const io::TensorRef* found = file.find(name);
-    if (found == nullptr || found->dtype != io::dtype_of<T>() ||
-        found->shape != std::vector<Index>{values.rows, values.cols}) {
+    if (found == nullptr || found->dtype != io::dtype_of<T>() || found->shape != shape) {
+      const auto text = [](io::Dtype dtype, const std::vector<Index>& extents) {
+        return std::string(io::dtype_name(dtype)) + " " + io::shape_text(extents);
+      };
       fail("train.455",
-           "the trainer remembers \"" + name + "\" as " + std::string(io::dtype_name(io::dtype_of<T>())) + " " +
-               io::shape_text({values.rows, values.cols}) + ", the checkpoint has " +
-               (found == nullptr ? "none"
-                                 : std::string(io::dtype_name(found->dtype)) + " " + io::shape_text(found->shape)),
+           "the trainer remembers \"" + name + "\" as " + text(io::dtype_of<T>(), shape) + ", the checkpoint has " +
+               (found == nullptr ? "none" : text(found->dtype, found->shape)),
            file.path());
     }
   });
