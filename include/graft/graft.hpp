@@ -4,6 +4,10 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
@@ -39,7 +43,6 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -79,6 +82,7 @@
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>
+#include <graft/io/file_fingerprint.hpp>
 #include <graft/io/gguf.hpp>
 #include <graft/io/gguf_tokenizer.hpp>
 #include <graft/io/hash.hpp>
@@ -125,6 +129,7 @@
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/merge.hpp>
 #include <graft/models/open_checkpoint.hpp>
+#include <graft/models/run_options.hpp>
 #include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
@@ -138,11 +143,9 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -173,11 +176,14 @@
 #include <graft/text/word_memory.hpp>
 #include <graft/text/write_tokenizer_json.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/checkpoint.hpp>
 #include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/epoch.hpp>
 #include <graft/train/evaluate.hpp>
+#include <graft/train/first_non_finite.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/loss_mean.hpp>
 #include <graft/train/record.hpp>
+#include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>
