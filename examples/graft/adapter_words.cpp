@@ -116,6 +116,11 @@ NamedSites targets_of(const AdapterKind& kind) {
   }
   NamedSites names = linear_targets();
   if (kind.sites == weight_sites) {
+    for (Sites one = 1; one < (1u << site::count); one <<= 1) {
+      if ((one & weight_sites & ~site::linear) != 0) {
+        names.push_back({std::string(site_name(one)), one});
+      }
+    }
     names.insert(names.end(), {{"all", weight_sites},
                                {"norms", site::norms | site::final_norm},
                                {"embed_tokens", site::embedding},

@@ -3,6 +3,7 @@
 
 #include <algorithm>  // any_of, find, replace
 #include <array>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>  // pair
@@ -17,7 +18,7 @@ namespace {
 using Pair = std::pair<std::string_view, std::string_view>;
 
 /// Keys of other programs, and the flag that each is here.
-constexpr std::array<Pair, 38> foreign_keys = {{
+constexpr std::array<Pair, 36> foreign_keys = {{
     {"base_model", "model"},
     {"model_name_or_path", "model"},
     {"base_model_name_or_path", "model"},
@@ -53,8 +54,6 @@ constexpr std::array<Pair, 38> foreign_keys = {{
     {"roles_to_train", "train-on"},
     {"train_on_eos", "no-eos"},
     {"lora_target_linear", "target"},
-    {"peft_use_rslora", "adapter"},
-    {"peft_use_dora", "adapter"},
     {"sample_packing", ""},
 }};
 
@@ -170,7 +169,8 @@ std::optional<std::string> translated(const std::string& key, const io::Json& va
     return truth_of(key, value, path) ? "--train-on=all" : "--train-on=completion";
   }
   if (key == "roles_to_train") {
-    only(value == io::Json{"assistant"} || value == io::Json{"gpt"}, "[\"assistant\"]: graft trains every answer");
+    only(value == io::Json::array({"assistant"}) || value == io::Json::array({"gpt"}),
+         "[\"assistant\"]: graft trains every answer");
     return "--train-on=completion";
   }
   if (key == "train_on_eos") {
@@ -188,8 +188,11 @@ std::optional<std::string> translated(const std::string& key, const io::Json& va
   if (key == "lora_target_linear") {
     return truth_of(key, value, path) ? "--target=all-linear" : "";
   }
-  if (key == "peft_use_rslora" || key == "peft_use_dora") {
-    return truth_of(key, value, path) ? "--adapter=" + key.substr(9) : "";
+  if ((key == "optim" || key == "optimizer") && value.is_string() && value.get<std::string>().starts_with("adamw_")) {
+    return "--optimizer=adamw";  // torch, fused, ...: ways to compute the same
+  }
+  if (key.starts_with("lr_scheduler") && value == "constant_with_warmup") {
+    return "--schedule=constant";
   }
   if (key == "sample_packing") {
     (void)truth_of(key, value, path);  // a batch here is ragged: it is always packed, and no example sees another
@@ -243,6 +246,7 @@ io::Json read_config(const std::string& path) {
 std::vector<std::string> config_words(const io::Json& config, const std::string& path,
                                       const std::vector<KnownFlag>& flags) {
   std::vector<std::string> words;
+  std::map<std::string, std::string> setters;  // key of each flag that is set
   for (const auto& [key, value] : config.items()) {
     const KnownFlag* const flag = flag_of(key, flags);
     if (flag == nullptr && key != "sample_packing") {
@@ -250,6 +254,12 @@ std::vector<std::string> config_words(const io::Json& config, const std::string&
     }
     if (value.is_null() || (flag != nullptr && flag->given)) {
       continue;
+    }
+    if (flag != nullptr && !setters.emplace(flag->names.front(), key).second) {
+      fail("train.459",
+           "the keys \"" + setters.at(flag->names.front()) + "\" and \"" + key + "\" both mean --" +
+               flag->names.front() + ", expected one of them",
+           path);
     }
     const auto special = translated(key, value, path);
     if (flag == nullptr || special) {

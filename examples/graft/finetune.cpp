@@ -437,10 +437,12 @@ class Run {
   void go_on() {
     const std::string& where = resumption_.checkpoint;
     const io::Json notes = engine().load_checkpoint(where, identity_);
+    const auto number = [](const io::Json& json) {  // JSON has no word for what is not finite
+      return json.is_number() ? json.get<double>() : std::numeric_limits<double>::infinity();
+    };
     const auto score = [&](const char* key) {
       const io::Json part = io::json_get<io::Json>(notes, key, where);
-      return Score{part.at(0).get<double>(), part.at(1).get<double>(), part.at(2).get<double>(),
-                   part.at(3).get<Index>()};
+      return Score{number(part.at(0)), number(part.at(1)), number(part.at(2)), part.at(3).get<Index>()};
     };
     io::Json record = io::json_get<io::Json>(notes, "record", where);
     steps_ = record.empty() ? 0 : io::json_get<Index>(record, "step", where);
@@ -454,9 +456,10 @@ class Run {
     left_out_ = io::json_get<Index>(notes, "left_out", where);
     left_out_in_a_row_ = io::json_get<Index>(notes, "left_out_in_a_row", where);
     for (const io::Json& point : io::json_get<io::Json>(notes, "valid_losses", where)) {
-      valid_losses_.push_back({point.at(0).get<Index>(), point.at(1).get<double>()});
+      valid_losses_.push_back({point.at(0).get<Index>(), number(point.at(1))});
     }
     checkpoints_.clear_remains();
+    checkpoints_.prune(s_.keep_best ? best_step_ : -1);
     std::remove(folder_.path("run.json").c_str());  // of the run that was interrupted
     for (const io::Json& logged : folder_.reopen(steps_)) {
       note_loss(logged);
@@ -556,6 +559,9 @@ class Run {
       engine().save_checkpoint(path, identity_, notes());
     } catch (const Error& error) {
       checkpoints_.clear_remains();
+      if (error.id() != "io.202") {
+        throw;
+      }
       fail("train.464",
            "the checkpoint of step " + std::to_string(steps_) + " cannot be written (" + error.what() + "); " +
                (before.empty() ? "there is none before it"
@@ -626,7 +632,8 @@ class Run {
 
   int finish() {
     const double train_seconds = this->train_seconds();
-    if (s_.keep_best && best_step_ >= 0 && best_step_ != steps_) {
+    const std::vector<Index> saved = checkpoints_.steps();
+    if (s_.keep_best && best_step_ != steps_ && std::find(saved.begin(), saved.end(), best_step_) != saved.end()) {
       (void)engine().load_checkpoint(checkpoints_.path(best_step_), identity_);
       valid_score_ = best_score_;
       std::fprintf(stderr, "the adapter is that of step %td, with the best valid loss %s\n", best_step_,

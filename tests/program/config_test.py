@@ -141,6 +141,7 @@ def test_mistakes():
         refused(home, '{"no_eos": "maybe"}', "train.459", "no_eos", "maybe")
         refused(home, '{"datasets": [{"path": "a"}, {"path": "b"}]}', "train.459", "datasets")
         refused(home, '{"roles_to_train": ["user"]}', "train.459", "roles_to_train")
+        refused(home, '{"r": 4, "lora_r": 8}', "train.459", "lora_r", "--rank")
         refused(home, '{"adapter": [{"rank": 4}]}', "train.459", "name")
         refused(home, '{"lr": "fast"}', "train.430", "lr")
         refused(home, "{", "io.210", "bad.json")
