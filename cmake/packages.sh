@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by tests/run.sh and examples/quickstart.sh. install_missing NAME...: Debian packages that are absent are installed;
 # root is asked for only then.
-build_packages=(g++ cmake ninja-build libeigen3-dev nlohmann-json3-dev libpcre2-dev libzip-dev libdnnl-dev libcli11-dev libjs-chart.js)
+build_packages=(g++ cmake ninja-build libeigen3-dev nlohmann-json3-dev libpcre2-dev libzip-dev libdnnl-dev libcli11-dev
+                libyaml-cpp-dev libjs-chart.js)
 
 install_missing() {
   local package missing=() as_root=()

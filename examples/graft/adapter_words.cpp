@@ -116,6 +116,11 @@ NamedSites targets_of(const AdapterKind& kind) {
   }
   NamedSites names = linear_targets();
   if (kind.sites == weight_sites) {
+    for (Sites one = 1; one < (1u << site::count); one <<= 1) {
+      if ((one & weight_sites & ~site::linear) != 0) {
+        names.push_back({std::string(site_name(one)), one});
+      }
+    }
     names.insert(names.end(), {{"all", weight_sites},
                                {"norms", site::norms | site::final_norm},
                                {"embed_tokens", site::embedding},
@@ -236,6 +241,22 @@ std::string text_of(const io::Json& value, const std::string& key, const std::st
   return value.dump();
 }
 
+/// What plain flags say of the only adapter stands over what was said with its name.
+void lay_over(AdapterWords& words, const AdapterWords& plain) {
+  for (const auto& [name, value] : plain.settings) {
+    words.settings[name] = value;
+  }
+  const auto take = [](std::string& into, const std::string& from) { into = from.empty() ? into : from; };
+  take(words.target, plain.target);
+  take(words.positions, plain.positions);
+  take(words.skeletons, plain.skeletons);
+  if (!plain.layers.empty() || plain.last_layers != 0) {
+    words.layers = plain.layers;
+    words.last_layers = plain.last_layers;
+  }
+  words.share_weights = words.share_weights || plain.share_weights;
+}
+
 std::vector<AdapterWords> adapters_in(const std::string& path) {
   const io::Json json = io::parse_json(io::read_text(path), path);
   std::vector<AdapterWords> all;
@@ -272,25 +293,22 @@ void refuse_plain_flags(const AdapterWords& plain, const std::string& why) {
 
 std::vector<AdapterWords> adapters_of(const FinetuneSettings& settings) {
   std::vector<AdapterWords> all;
-  bool plain = true;  // one name alone
   for (const std::string& word : settings.adapters) {
     if (word.ends_with(".json")) {
       const std::vector<AdapterWords> listed = adapters_in(word);
       all.insert(all.end(), listed.begin(), listed.end());
-      plain = false;
     } else {
       all.push_back(adapter_in(word));
-      plain = plain && all.size() == 1 && word.find(':') == std::string::npos;
     }
   }
-  if (!plain) {
+  if (all.size() > 1) {
     refuse_plain_flags(settings.adapter,
                        "does not say which adapter it means; write it with its adapter, as in "
                        "--adapter lora:rank=8,layers=4-11");
     return all;
   }
-  AdapterWords only = settings.adapter;
-  only.name = all.empty() ? "lora" : all.front().name;
+  AdapterWords only = all.empty() ? AdapterWords{.name = "lora"} : all.front();
+  lay_over(only, settings.adapter);
   return {only};
 }
 

@@ -18,6 +18,7 @@
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
 #include <graft/train/probe.hpp>
+#include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>
 
 namespace graft::program {
@@ -158,6 +159,15 @@ class Engine {
 
   virtual void begin_training(const TrainingRequest& request) = 0;
   virtual train::StepReport step(std::span<const train::Batch> batches) = 0;
+  /// Goes past a batch whose step was not taken (train::Trainer::skip).
+  virtual void skip() = 0;
+  /// Which tensor of a step was the first that is not finite.
+  virtual std::string first_non_finite(std::span<const train::Batch> batches) = 0;
+  /// The weights that are trained on.
+  [[nodiscard]] virtual models::Fingerprint base() const = 0;
+  /// What the trainer remembers, out to a folder and back again (train/checkpoint.hpp).
+  virtual void save_checkpoint(const std::string& folder, const train::RunIdentity& run, const io::Json& notes) = 0;
+  virtual io::Json load_checkpoint(const std::string& folder, const train::RunIdentity& run) = 0;
 
   /// The sums of each example; `visit` may be empty.
   [[nodiscard]] virtual std::vector<train::Evaluation> evaluate(std::span<const train::Example> examples,

@@ -29,6 +29,7 @@
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/skeleton_file.hpp>
+#include <graft/train/checkpoint.hpp>
 
 #include "chosen.hpp"
 #include "engine.hpp"
@@ -271,6 +272,17 @@ class EngineOf : public Engine {
                      ChosenSchedule{request.schedule, request.warmup, request.lowest_rate}, request.settings);
   }
   train::StepReport step(std::span<const train::Batch> batches) override { return trainer_->step(batches); }
+  void skip() override { trainer_->skip(); }
+  std::string first_non_finite(std::span<const train::Batch> batches) override {
+    return trainer_->first_non_finite(batches);
+  }
+  models::Fingerprint base() const override { return base_; }
+  void save_checkpoint(const std::string& folder, const train::RunIdentity& run, const io::Json& notes) override {
+    train::save_checkpoint(folder, *trainer_, run, notes);
+  }
+  io::Json load_checkpoint(const std::string& folder, const train::RunIdentity& run) override {
+    return train::load_checkpoint(folder, *trainer_, run);
+  }
 
   std::vector<train::Evaluation> evaluate(std::span<const train::Example> examples, Index batch_size,
                                           const LogitsVisitor& visit) override {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft finetune: checks everything, says what will happen, trains, saves.
-#include <algorithm>  // all_of, any_of, count_if, find, max, min, sort
+// graft finetune: checks everything, says what will happen, trains, saves; goes on where a run was broken off.
+#include <algorithm>  // all_of, any_of, count_if, find, max, min, replace, sort
 #include <chrono>
 #include <cmath>  // ceil, isfinite
 #include <cstdio>
 #include <limits>
-#include <utility>  // move
+#include <utility>  // move, pair
 
 #include <graft/train/epoch.hpp>
 #include <graft/version.hpp>
 
 #include "adapter_words.hpp"
+#include "checkpoints.hpp"
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "loss_svg.hpp"
@@ -48,11 +49,29 @@ void check_numbers(const FinetuneSettings& s) {
   at_least(static_cast<double>(s.sample_count), 0, "--samples");
   at_least(static_cast<double>(s.sample_tokens), 1, "--sample-tokens");
   at_least(static_cast<double>(s.probe), 0, "--probe");
+  at_least(static_cast<double>(s.keep), 0, "--keep");
+  at_least(static_cast<double>(s.patience), 0, "--patience");
+  if (s.spike != 0) {
+    at_least(s.spike, 1, "--spike");
+  }
   if (!(s.epochs > 0)) {
     fail("train.431", "--epochs is " + significant(s.epochs, 6) + ", expected more than 0", "--epochs");
   }
   if (!s.choices.empty() && s.valid.empty()) {
     fail("train.430", "--choices names the answers of --valid, which is missing", "command line");
+  }
+  if ((s.keep_best || s.patience > 0) && s.valid.empty() && s.val_split == 0) {
+    fail("train.430",
+         std::string(s.keep_best ? "--keep-best" : "--patience") +
+             " compares validations, for which --valid or --val-split is missing",
+         "command line");
+  }
+  if (!s.resume.empty() && s.overwrite) {
+    fail("train.430", "--resume goes on with the run that --overwrite would replace: expected one of them",
+         "command line");
+  }
+  if (s.on_nonfinite != "stop" && s.on_nonfinite != "skip") {
+    fail("train.431", "--on-nonfinite is \"" + s.on_nonfinite + "\", expected stop or skip", "--on-nonfinite");
   }
   if (s.optimizer != "adamw" && s.optimizer != "sgd") {
     fail("train.431", "--optimizer is \"" + s.optimizer + "\", expected adamw or sgd", "--optimizer");
@@ -153,7 +172,7 @@ class Batches {
   }
   /// The micro-batches of step `step` (from 0). The last step of an epoch has what is left.
   [[nodiscard]] std::vector<train::Batch> at(Index step) {
-    if (step % per_epoch() == 0) {
+    if (order_.empty() || step % per_epoch() == 0) {  // a run that goes on begins within an epoch
       order_ =
           settings_.no_shuffle
               ? in_order()
@@ -240,7 +259,9 @@ class Run {
  public:
   explicit Run(const FinetuneSettings& settings)
       : s_(settings),
-        folder_(s_.out, s_.overwrite),
+        resumption_(resumption_of(s_.resume, s_.out)),
+        folder_(s_.out, s_.overwrite || goes_on() || resumption_.anew),
+        checkpoints_(s_.out, s_.keep),
         words_(s_.init_adapter.empty() ? adapters_of(s_) : std::vector<AdapterWords>()),
         session_(s_.model, s_.init_adapter, trains_weights(words_)),
         window_(window_of(s_.data, session_.config(), 1024)),
@@ -264,7 +285,8 @@ class Run {
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);
-    training_.settings = {s_.lr.value_or(default_rate(adapters_)), s_.clip, batches_->total(), s_.seed, s_.recompute};
+    training_.settings = {
+        s_.lr.value_or(default_rate(adapters_)), s_.clip, s_.spike, batches_->total(), s_.seed, s_.recompute};
     training_.warmup =
         static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(batches_->total())) : s_.warmup);
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
@@ -276,6 +298,7 @@ class Run {
       }
     }
     memory_ = engine().forecast(batches_->largest(), training_);
+    identity_ = {engine().base(), data_fingerprints(), identity_settings()};
   }
 
   int run() {
@@ -284,15 +307,17 @@ class Run {
       std::fputs("dry run: nothing was trained, nothing was written\n", stderr);
       return exit_success;
     }
+    if (resumption_.finished) {
+      return say_finished();
+    }
     listen_for_interrupt();
     engine().begin_training(training_);
-    folder_.create();
-    if (!valid_.empty()) {
-      (void)validate(0);
+    begin_ = Clock::now();
+    if (goes_on()) {
+      go_on();
+    } else {
+      begin_anew();
     }
-    before_ = scores();
-    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
-    samples_->answer(session_, "before");
     train_all();
     return finish();
   }
@@ -371,52 +396,239 @@ class Run {
                                  : "; no chat template");
   }
 
+  [[nodiscard]] bool goes_on() const { return !resumption_.checkpoint.empty() || resumption_.finished; }
+
+  /// The same command as that of a run that has ended has nothing to do.
+  int say_finished() {
+    const std::string path = folder_.path("run.json");
+    const io::Json run = io::parse_json(io::read_text(path), path);
+    train::check_same_run(train::run_identity_from(io::json_get<io::Json>(run, "identity", path), path), identity_,
+                          path);
+    std::fprintf(stderr, "%s has finished already\n", folder_.path().c_str());
+    std::printf("%s\n", s_.json ? run.at("result").dump().c_str() : folder_.path().c_str());
+    return exit_success;
+  }
+
+  void begin_anew() {
+    folder_.create();
+    checkpoints_.clear();
+    folder_.write("config.json", config_json().dump(2) + "\n");
+    if (!valid_.empty()) {
+      (void)validate(0);
+    }
+    before_ = scores();
+    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
+    samples_->answer(session_, "before");
+  }
+
+  /// What the loop remembers beside the trainer, and the last step's log line.
+  [[nodiscard]] io::Json notes() {
+    const auto score = [](const Score& s) { return io::Json{s.loss, s.perplexity, s.accuracy, s.tokens}; };
+    io::Json losses = io::Json::array();
+    for (const LossPoint& point : valid_losses_) {
+      losses.push_back({point.step, point.loss});
+    }
+    return {{"epoch", steps_ / batches_->per_epoch()},
+            {"step_of_epoch", steps_ % batches_->per_epoch()},
+            {"record", last_record_},
+            {"validation_is_due", validation_waits_},
+            {"valid_losses", losses},
+            {"valid_score", score(valid_score_)},
+            {"before", before_},
+            {"samples", samples_->json()},
+            {"tokens", tokens_},
+            {"seconds", train_seconds()},
+            {"best_step", best_step_},
+            {"best_score", score(best_score_)},
+            {"waited", waited_},
+            {"left_out", left_out_},
+            {"left_out_in_a_row", left_out_in_a_row_}};
+  }
+
+  void go_on() {
+    const std::string& where = resumption_.checkpoint;
+    const io::Json notes = engine().load_checkpoint(where, identity_);
+    const auto number = [](const io::Json& json) {  // JSON has no word for what is not finite
+      return json.is_number() ? json.get<double>() : std::numeric_limits<double>::infinity();
+    };
+    const auto score = [&](const char* key) {
+      const io::Json part = io::json_get<io::Json>(notes, key, where);
+      return Score{number(part.at(0)), number(part.at(1)), number(part.at(2)), part.at(3).get<Index>()};
+    };
+    io::Json record = io::json_get<io::Json>(notes, "record", where);
+    steps_ = record.empty() ? 0 : io::json_get<Index>(record, "step", where);
+    valid_score_ = score("valid_score");
+    best_score_ = score("best_score");
+    before_ = io::json_get<io::Json>(notes, "before", where);
+    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
+    samples_->remember(notes.value("samples", io::Json()));
+    tokens_ = io::json_get<Index>(notes, "tokens", where);
+    seconds_before_ = io::json_get<double>(notes, "seconds", where);
+    best_step_ = io::json_get<Index>(notes, "best_step", where);
+    waited_ = io::json_get<Index>(notes, "waited", where);
+    left_out_ = io::json_get<Index>(notes, "left_out", where);
+    left_out_in_a_row_ = io::json_get<Index>(notes, "left_out_in_a_row", where);
+    for (const io::Json& point : io::json_get<io::Json>(notes, "valid_losses", where)) {
+      valid_losses_.push_back({point.at(0).get<Index>(), number(point.at(1))});
+    }
+    checkpoints_.clear_remains();
+    checkpoints_.prune(s_.keep_best ? best_step_ : -1);
+    std::remove(folder_.path("run.json").c_str());  // of the run that was interrupted
+    for (const io::Json& logged : folder_.reopen(steps_)) {
+      note_loss(logged);
+    }
+    std::fprintf(stderr, "goes on after step %td from %s\n", steps_, where.c_str());
+    if (!record.empty()) {
+      note_loss(record);
+      settle(std::move(record), io::json_get<bool>(notes, "validation_is_due", where), false);
+    }
+  }
+
+  void note_loss(const io::Json& record) {
+    if (const auto loss = record.find("loss"); loss != record.end() && loss->is_number()) {
+      losses_.push_back({record.at("step").get<Index>(), loss->get<double>()});
+    }
+  }
+
   void train_all() {
-    Progress progress(batches_->total(), batches_->per_epoch(), s_.report_every);
+    progress_.emplace(batches_->total(), batches_->per_epoch(), s_.report_every, steps_);
     if (!valid_losses_.empty()) {
-      progress.valid(valid_losses_.back().loss);
+      progress_->valid(valid_losses_.back().loss);
     }
     start_seconds_ = process_seconds();
     begin_ = Clock::now();
-    for (Index step = 0; step < batches_->total() && !interrupted(); ++step) {
-      const train::StepReport report = engine().step(batches_->at(step));
+    while (steps_ < batches_->total() && !interrupted() && !stops_early()) {
+      const std::vector<train::Batch> batches = batches_->at(steps_);
+      const train::StepReport report = engine().step(batches);
       io::Json record = {{"step", report.step},
                          {"epoch", static_cast<double>(report.step) / static_cast<double>(batches_->per_epoch())},
-                         {"loss", report.loss},
                          {"lr", report.rate},
-                         {"grad_norm", report.gradient_norm},
                          {"tokens", report.tokens},
                          {"seconds", report.seconds}};
+      if (std::isfinite(report.loss)) {
+        record["loss"] = report.loss;
+      }
+      if (std::isfinite(report.gradient_norm)) {
+        record["grad_norm"] = report.gradient_norm;
+      }
+      if (report.verdict == train::Verdict::applied) {
+        left_out_in_a_row_ = 0;
+      } else {
+        record["skipped"] = leave_out(report, batches);
+      }
+      steps_ = report.step;
       tokens_ += report.tokens;
-      losses_.push_back({report.step, report.loss});
-      progress.step(report);
-      const bool last = report.step == batches_->total();
-      const bool epoch_ends = report.step % batches_->per_epoch() == 0;
-      const bool is_due = s_.eval_every > 0 && report.step % s_.eval_every == 0;
-      if (!valid_.empty() && !interrupted() && (last || epoch_ends || is_due)) {
-        const Score found = validate(report.step);
-        progress.valid(found.loss);
-        record["valid_loss"] = found.loss;
-        record["valid_accuracy"] = found.accuracy;
-        progress.line("step " + std::to_string(report.step) + "  valid loss " + fixed(found.loss, 4) + "  perplexity " +
-                      significant(found.perplexity, 5) + "  accuracy " + fixed(100 * found.accuracy, 2) + " %");
-      }
-      folder_.log(record);
-      if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-        fail("train.439",
-             "the loss or its gradient is not finite at step " + std::to_string(report.step) +
-                 "; the log is kept, the adapter is not: lower --lr, or warm up",
-             folder_.path());
-      }
-      if (s_.save_every > 0 && report.step % s_.save_every == 0 && !last) {
-        std::string number = std::to_string(report.step);
-        number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
-        engine().save_adapter(folder_.path("step-" + number), s_.model.model, format_named(s_.format));
-      }
+      note_loss(record);
+      progress_->step(report);
+      const bool epoch_ends = steps_ % batches_->per_epoch() == 0;
+      const bool is_due = s_.eval_every > 0 && steps_ % s_.eval_every == 0;
+      settle(std::move(record), !valid_.empty() && (steps_ == batches_->total() || epoch_ends || is_due),
+             s_.save_every > 0 && steps_ % s_.save_every == 0 && steps_ != batches_->total());
     }
     if (interrupted()) {
-      progress.line("interrupted after step " + std::to_string(losses_.empty() ? 0 : losses_.back().step) + ", saving");
+      if (steps_ > 0) {
+        save_checkpoint();
+      }
+      progress_->line("interrupted after step " + std::to_string(steps_) + ", saving; graft finetune --resume " +
+                      folder_.path() + " goes on");
+    } else if (stops_early()) {
+      progress_->line("stopped early: " + std::to_string(waited_) + " validations without a better one");
     }
+  }
+
+  /// What follows an update: validation, the log line, a checkpoint. A wish to end leaves a validation that is due to the
+  /// run that goes on, so that nobody waits for it.
+  void settle(io::Json record, bool validation_is_due, bool save_is_due) {
+    bool improved = false;
+    const bool validates = validation_is_due && !interrupted();
+    if (validates) {
+      const Score found = validate(steps_);
+      record["valid_loss"] = found.loss;
+      record["valid_accuracy"] = found.accuracy;
+      improved = best_step_ < 0 || found.loss < best_score_.loss;
+      waited_ = improved ? 0 : waited_ + 1;
+      const std::string text = "step " + std::to_string(steps_) + "  valid loss " + fixed(found.loss, 4) +
+                               "  perplexity " + significant(found.perplexity, 5) + "  accuracy " +
+                               fixed(100 * found.accuracy, 2) + " %" + (improved ? "  (best)" : "") + "\n";
+      if (progress_) {
+        progress_->valid(found.loss);
+        progress_->line(text.substr(0, text.size() - 1));
+      } else {
+        std::fputs(text.c_str(), stderr);
+      }
+      if (improved) {
+        best_step_ = steps_;
+        best_score_ = found;
+      }
+    }
+    folder_.log(record);
+    last_record_ = std::move(record);
+    validation_waits_ = validation_is_due && !validates;
+    if (save_is_due || (improved && s_.keep_best)) {
+      save_checkpoint();
+    }
+  }
+
+  /// Writes the checkpoint of this step. One that cannot be written (train.464) leaves those before it as they are.
+  void save_checkpoint() {
+    const std::string path = checkpoints_.path(steps_);
+    const std::vector<Index> before = checkpoints_.steps();
+    try {
+      folder_.sync();
+      engine().save_adapter(path, s_.model.model, format_named(s_.format));
+      engine().save_checkpoint(path, identity_, notes());
+    } catch (const Error& error) {
+      checkpoints_.clear_remains();
+      if (error.id() != "io.202") {
+        throw;
+      }
+      fail("train.464",
+           "the checkpoint of step " + std::to_string(steps_) + " cannot be written (" + error.what() + "); " +
+               (before.empty() ? "there is none before it"
+                               : "that of step " + std::to_string(before.back()) +
+                                     " is whole: make room, and the same command with --resume auto goes on from it"),
+           folder_.path());
+    }
+    checkpoints_.prune(s_.keep_best ? best_step_ : -1);
+  }
+
+  /// Goes past a batch that would have spoiled the adapter, or stops there; says why.
+  std::string leave_out(const train::StepReport& report, std::span<const train::Batch> batches) {
+    constexpr Index too_many = 10;
+    const std::string step = "step " + std::to_string(report.step);
+    std::string why = "the loss " + significant(report.loss, 5) + " is a spike";
+    if (report.verdict == train::Verdict::not_finite) {
+      why = engine().first_non_finite(batches);
+      why = (why.empty() ? "the sum of the losses" : why) + " is not finite";
+      if (s_.on_nonfinite == "stop") {
+        stop_before(step + " was not taken: " + why);
+      }
+    }
+    if (++left_out_in_a_row_ >= too_many) {
+      stop_before(std::to_string(too_many) + " batches in a row were left out, the last at " + step + ": " + why);
+    }
+    ++left_out_;
+    engine().skip();
+    progress_->line(step + "  left out: " + why);
+    return why;
+  }
+
+  /// Ends the run where its adapter is still good (train.439).
+  [[noreturn]] void stop_before(const std::string& why) {
+    std::string kept = "the adapter of step " + std::to_string(steps_) + " is kept in " + checkpoints_.path(steps_);
+    try {
+      save_checkpoint();
+    } catch (const Error& error) {
+      kept = std::string("no checkpoint could be kept (") + error.what() + ")";
+    }
+    fail("train.439",
+         why + "; " + kept + ": lower --lr or warm up in a new run, or leave such batches out with --on-nonfinite skip",
+         folder_.path());
+  }
+
+  [[nodiscard]] bool stops_early() const { return s_.patience > 0 && waited_ >= s_.patience; }
+  [[nodiscard]] double train_seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count();
   }
 
   const Score& validate(Index step) {
@@ -439,7 +651,14 @@ class Run {
   }
 
   int finish() {
-    const double train_seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    const double train_seconds = this->train_seconds();
+    const std::vector<Index> saved = checkpoints_.steps();
+    if (s_.keep_best && best_step_ != steps_ && std::find(saved.begin(), saved.end(), best_step_) != saved.end()) {
+      (void)engine().load_checkpoint(checkpoints_.path(best_step_), identity_);
+      valid_score_ = best_score_;
+      std::fprintf(stderr, "the adapter is that of step %td, with the best valid loss %s\n", best_step_,
+                   fixed(best_score_.loss, 4).c_str());
+    }
     engine().save_adapter(folder_.path(), s_.model.model, format_named(s_.format));
     folder_.write("loss.svg",
                   loss_svg({{adapter_name(), losses_, valid_losses_}}, adapter_name() + ": " + s_.data.data));
@@ -465,11 +684,14 @@ class Run {
 
   [[nodiscard]] io::Json run_json(double train_seconds) {
     const models::LlamaConfig& c = session_.config();
-    const auto steps = static_cast<Index>(losses_.size());
     const io::Json after = interrupted() ? io::Json::object() : scores();
     io::Json result = {{"out", folder_.path()},
-                       {"status", interrupted() ? "interrupted" : "finished"},
-                       {"steps", steps},
+                       {"status", interrupted()   ? "interrupted"
+                                  : stops_early() ? "stopped early"
+                                                  : "finished"},
+                       {"steps", steps_},
+                       {"left_out", left_out_},
+                       {"best_step", best_step_ < 0 ? io::Json() : io::Json(best_step_)},
                        {"loss", losses_.empty() ? io::Json() : io::Json(losses_.back().loss)},
                        {"valid_loss", valid_losses_.empty() ? io::Json() : io::Json(valid_losses_.back().loss)},
                        {"tokens", tokens_},
@@ -486,6 +708,7 @@ class Run {
         {"graft", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) + "." +
                       std::to_string(GRAFT_VERSION_PATCH)},
         {"settings", settings_json()},
+        {"identity", to_json(identity_)},
         {"model",
          {{"path", s_.model.model},
           {"kind", session_.checkpoint().kind},
@@ -513,7 +736,12 @@ class Run {
   [[nodiscard]] io::Json settings_json() {
     io::Json adapters = io::Json::array();
     for (const AdapterSummary& adapter : adapters_) {
-      adapters.push_back(json_of(adapter));
+      io::Json& json = adapters.emplace_back(json_of(adapter));
+      for (const AdapterWords& words : words_) {
+        if (!words.skeletons.empty() && (words.name == adapter.kind->name || words.name == adapter.kind->alias)) {
+          json["skeletons"] = words.skeletons;
+        }
+      }
     }
     io::Json json = {{"model", s_.model.model},
                      {"tokenizer", s_.model.tokenizer},
@@ -547,6 +775,11 @@ class Run {
                      {"shuffle", !s_.no_shuffle},
                      {"eval_every", s_.eval_every},
                      {"save_every", s_.save_every},
+                     {"keep", s_.keep},
+                     {"keep_best", s_.keep_best},
+                     {"patience", s_.patience},
+                     {"on_nonfinite", s_.on_nonfinite},
+                     {"spike", s_.spike},
                      {"report_every", s_.report_every},
                      {"sample", s_.samples},
                      {"samples", s_.sample_count},
@@ -557,10 +790,78 @@ class Run {
     return json;
   }
 
+  /// The settings on which a number of the run depends: what a checkpoint must find again.
+  [[nodiscard]] io::Json identity_settings() {
+    io::Json json = settings_json();
+    for (const char* free :
+         {"model", "data", "valid", "retain", "threads", "epochs", "grad_checkpoint", "save_every", "keep",
+          "on_nonfinite", "report_every", "sample", "samples", "sample_tokens", "probe", "format", "out"}) {
+      json.erase(free);
+    }
+    return json;
+  }
+  [[nodiscard]] std::map<std::string, std::string> data_fingerprints() const {
+    std::map<std::string, std::string> all;
+    for (const auto& [name, path] :
+         {std::pair("--data", &s_.data.data), std::pair("--valid", &s_.valid), std::pair("--retain", &s_.retain)}) {
+      if (!path->empty()) {
+        all[name] = data_fingerprint(*path);
+      }
+    }
+    return all;
+  }
+
+  /// The settings as a file for --config: every flag that was given, and what the defaults came to.
+  [[nodiscard]] io::Json config_json() {
+    io::Json config = io::Json::object();
+    for (const auto& [flag, values] : s_.words) {
+      std::string key = flag;
+      std::replace(key.begin(), key.end(), '-', '_');
+      config[key] = values.size() == 1 ? io::Json(values.front()) : io::Json(values);
+    }
+    const io::Json resolved = settings_json();
+    for (const char* same : {"model",         "chat_template",
+                             "dtype",         "data",
+                             "val_split",     "max_seq_len",
+                             "train_on",      "lr",
+                             "schedule",      "lr_min",
+                             "optimizer",     "weight_decay",
+                             "clip",          "grad_checkpoint",
+                             "batch_size",    "grad_accum",
+                             "seed",          "eval_every",
+                             "save_every",    "keep",
+                             "keep_best",     "patience",
+                             "on_nonfinite",  "spike",
+                             "report_every",  "samples",
+                             "sample_tokens", "probe",
+                             "format",        "out"}) {
+      config[same] = resolved.at(same);
+    }
+    config["warmup"] = s_.warmup;
+    config["no_eos"] = s_.data.no_eos;
+    config["no_shuffle"] = s_.no_shuffle;
+    config[s_.steps > 0 ? "steps" : "epochs"] = s_.steps > 0 ? io::Json(s_.steps) : io::Json(s_.epochs);
+    for (const char* key : {"tokenizer", "valid", "choices", "retain", "sample", "init_adapter"}) {
+      if (!resolved.at(key).empty() && resolved.at(key) != "") {
+        config[key] = resolved.at(key);
+      }
+    }
+    if (s_.init_adapter.empty()) {
+      for (const char* plain : {"rank", "alpha", "dropout", "columns", "rows", "clamp_rank", "skeletons", "target",
+                                "layers", "num_layers", "positions", "share_weights"}) {
+        config.erase(plain);  // they stand with their adapter
+      }
+      config["adapter"] = resolved.at("adapters");
+    }
+    return config;
+  }
+
   [[nodiscard]] std::string adapter_name() const { return names_of(adapters_); }
 
   const FinetuneSettings& s_;
+  Resumption resumption_;
   RunFolder folder_;
+  Checkpoints checkpoints_;
   std::vector<AdapterWords> words_;  // none where an adapter goes on
   Session session_;
   Index window_;
@@ -574,7 +875,17 @@ class Run {
   Score valid_score_;
   io::Json before_;  // scores
   std::optional<Samples> samples_;
+  train::RunIdentity identity_;
+  std::optional<Progress> progress_;
+  io::Json last_record_ = io::Json::object();  // the log line of the last step
+  bool validation_waits_ = false;              // is due at that step, but left to the run that goes on
+  Index steps_ = 0;
   Index tokens_ = 0;
+  Index best_step_ = -1;  // none yet
+  Score best_score_;
+  Index waited_ = 0;  // validations since the best
+  Index left_out_ = 0, left_out_in_a_row_ = 0;
+  double seconds_before_ = 0;  // of the run that this one goes on with
   double start_seconds_ = 0;
   Clock::time_point begin_;
 };

@@ -5,15 +5,19 @@
 #include <algorithm>  // replace
 #include <array>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <utility>  // pair
 #include <vector>
 
 #include <graft/base/require.hpp>
 #include <graft/io/nearest.hpp>
+#include <graft/io/path.hpp>
 #include <graft/version.hpp>
 
+#include "checkpoints.hpp"
 #include "commands.hpp"
+#include "config_file.hpp"
 
 namespace graft::program {
 
@@ -100,15 +104,9 @@ void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
       ->type_name("DIR");
 }
 
-void add_training_flags(CLI::App& app, FinetuneSettings& s) {
-  app.add_option("--valid,--eval-file", s.valid, "evaluated at the start and after every epoch")->type_name("FILE");
-  app.add_option("--choices", s.choices, "--valid asks questions: choose the likeliest of these answers, as in yes,no")
-      ->delimiter(',')
-      ->type_name("A,B,...");
-  app.add_option("--retain", s.retain, "text whose perplexity is measured before and after: what the model should keep")
-      ->type_name("FILE");
-  app.add_option("--val-split,--val_set_size", s.val_split, "hold out a share (0.1) or a number (200) of the records")
-      ->type_name("X");
+void add_learning_flags(CLI::App& app, FinetuneSettings& s) {
+  app.add_option("-e,--epochs,--num-epochs", s.epochs, "passes over the data")->type_name("X")->capture_default_str();
+  app.add_option("--steps,--iters,--max-steps", s.steps, "steps, whatever --epochs says")->type_name("N");
   app.add_option("--lr,--learning-rate", s.lr, "learning rate (LoRA 2e-4, PMSS 1e-4, ReFT 2e-4, full 2e-5)")
       ->type_name("X");
   app.add_option("--schedule,--lr-scheduler", s.schedule, "constant, linear or cosine")
@@ -119,21 +117,28 @@ void add_training_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_option("--lr-min", s.lr_min, "where the cosine ends")->type_name("X");
   app.add_option("--optimizer", s.optimizer, "adamw or sgd")->type_name("NAME")->capture_default_str();
   app.add_option("--weight-decay", s.weight_decay, "decoupled weight decay (0)")->type_name("X");
-  app.add_flag("--grad-checkpoint,--gradient-checkpointing,--recompute", s.recompute,
-               "keep only the inputs of the blocks and compute each again on the way back: less memory, more time");
   app.add_option("--clip,--grad-clip,--max-grad-norm", s.clip, "largest norm of the gradient; 0: no limit")
       ->type_name("X")
       ->capture_default_str();
   app.add_option("--grad-accum,--gradient-accumulation-steps", s.grad_accum, "batches in a step")
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("-e,--epochs,--num-epochs", s.epochs, "passes over the data")->type_name("X")->capture_default_str();
-  app.add_option("--steps,--iters,--max-steps", s.steps, "steps, whatever --epochs says")->type_name("N");
+  app.add_flag("--grad-checkpoint,--gradient-checkpointing,--recompute", s.recompute,
+               "keep only the inputs of the blocks and compute each again on the way back: less memory, more time");
   app.add_option("--seed", s.seed, "of starts, order and dropout")->type_name("N")->capture_default_str();
   app.add_flag("--no-shuffle", s.no_shuffle, "keep the order of the file");
+}
+
+void add_measuring_flags(CLI::App& app, FinetuneSettings& s) {
+  app.add_option("--valid,--eval-file", s.valid, "evaluated at the start and after every epoch")->type_name("FILE");
+  app.add_option("--val-split,--val_set_size", s.val_split, "hold out a share (0.1) or a number (200) of the records")
+      ->type_name("X");
+  app.add_option("--choices", s.choices, "--valid asks questions: choose the likeliest of these answers, as in yes,no")
+      ->delimiter(',')
+      ->type_name("A,B,...");
+  app.add_option("--retain", s.retain, "text whose perplexity is measured before and after: what the model should keep")
+      ->type_name("FILE");
   app.add_option("--eval-every,--steps-per-eval", s.eval_every, "evaluate every N steps, too")->type_name("N");
-  app.add_option("--save-every,--save-steps", s.save_every, "keep the adapter of every N-th step in DIR/step-N")
-      ->type_name("N");
   app.add_option("--report-every,--steps-per-report", s.report_every, "a progress line every N steps")->type_name("N");
   app.add_option("--sample", s.samples,
                  "answer this prompt before and after training (for report --html; several: repeat the flag)")
@@ -147,8 +152,39 @@ void add_training_flags(CLI::App& app, FinetuneSettings& s) {
                  "prompts on which the adapter's edits are measured at the end, into edits.json; 0: none")
       ->type_name("N")
       ->capture_default_str();
+  app.add_flag("--keep-best", s.keep_best, "the adapter in the end is that of the best validation, not the last");
+  app.add_option("--patience,--early-stopping-patience", s.patience,
+                 "stop after N validations without a better one (0: never)")
+      ->type_name("N");
+}
+
+void add_survival_flags(CLI::App& app, FinetuneSettings& s) {
+  app.add_option("--save-every,--save-steps", s.save_every,
+                 "a checkpoint every N steps: DIR/step-N, an adapter that eval reads and all that resuming needs")
+      ->type_name("N");
+  app.add_option("--keep,--ckpt-keep-n,--save-total-limit", s.keep,
+                 "the last N checkpoints stay, and the best (0: all)")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option(
+         "--resume,--resume-from-checkpoint", s.resume,
+         "go on bit for bit. auto: from the last checkpoint in --out, or from the start where there is none; DIR: a "
+         "run or one of its checkpoints, with the settings that it was started with")
+      ->type_name("auto|DIR");
+  app.add_flag_callback("--auto-resume,--continue", [&s] { s.resume = "auto"; }, "the same as --resume auto");
+  app.add_option(
+         "--on-nonfinite", s.on_nonfinite,
+         "where loss or gradient becomes infinite or NaN: stop, with a checkpoint of the step before, or skip the "
+         "batch")
+      ->type_name("stop|skip")
+      ->capture_default_str();
+  app.add_option("--spike", s.spike, "skip a batch whose loss is above X times the running mean (0: none)")
+      ->type_name("X");
+}
+
+void add_output_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_option("-o,--out,--output-dir,--adapter-path,--output-adapter", s.out,
-                 "folder for the adapter, log.jsonl, run.json and loss.svg")
+                 "folder for the adapter, log.jsonl, run.json, config.json and loss.svg")
       ->type_name("DIR");
   app.add_option("--format", s.format, "of the adapter: peft, graft, or auto (peft for LoRA, which PEFT then loads)")
       ->type_name("NAME")
@@ -156,6 +192,60 @@ void add_training_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_flag("--overwrite", s.overwrite, "replace the run that the folder holds");
   app.add_flag("--dry-run", s.dry_run, "check everything, say what would happen, write nothing");
   app.add_flag("--json", s.json, "the result as one JSON object on stdout");
+}
+
+/// The flags of finetune, in groups that follow the work.
+void add_finetune_flags(CLI::App& app, FinetuneSettings& s, std::string& config) {
+  const auto group = [&](const char* title) { app.option_defaults()->group(title); };
+  group("What to train on what (the three that every run needs: --model, --data, --out)");
+  add_model_flags(app, s.model);
+  add_data_flags(app, s.data);
+  group("The adapter: what learns, and where it stands");
+  add_adapter_flags(app, s);
+  group("Learning: how long, how fast");
+  add_learning_flags(app, s);
+  group("Measuring: how well it does on what it does not train on");
+  add_measuring_flags(app, s);
+  group("Surviving: checkpoints, resuming, batches that would spoil the run");
+  add_survival_flags(app, s);
+  group("What it writes");
+  add_output_flags(app, s);
+  group("Settings from a file");
+  app.add_option(
+         "--config", config,
+         "JSON or YAML with any of these flags as keys, or with those of PEFT and axolotl; flags beside it rule. "
+         "config.json of a run repeats it")
+      ->type_name("FILE");
+}
+
+/// Its long name without dashes.
+std::string own_name(const CLI::Option& option) {
+  return option.get_lnames().empty() ? std::string() : option.get_lnames().front();
+}
+
+/// What a configuration may name of a subcommand.
+std::vector<KnownFlag> known_flags(const CLI::App& app) {
+  std::vector<KnownFlag> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    if (const std::string name = own_name(*option); !name.empty() && name != "help" && name != "config") {
+      flags.push_back({option->get_lnames(), option->get_expected_max() > 0, option->count() > 0});
+    }
+  }
+  return flags;
+}
+
+/// Every flag that was given, but those that say how a run is begun and not what it is.
+std::map<std::string, std::vector<std::string>> given_words(const CLI::App& app) {
+  std::map<std::string, std::vector<std::string>> words;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = own_name(*option);
+    const bool begins = name == "help" || name == "config" || name == "resume" || name == "auto-resume" ||
+                        name == "overwrite" || name == "dry-run" || name == "json";
+    if (!name.empty() && !begins && option->count() > 0) {
+      words[name] = option->results();
+    }
+  }
+  return words;
 }
 
 [[noreturn]] void refuse(const std::string& what) {
@@ -191,16 +281,15 @@ int run_command_line(int count, const char* const* arguments) {
 
   FinetuneSettings tuning;
   CLI::App& finetune_app = *app.add_subcommand("finetune", "train an adapter on a model");
-  add_model_flags(finetune_app, tuning.model);
-  add_data_flags(finetune_app, tuning.data);
-  add_adapter_flags(finetune_app, tuning);
-  add_training_flags(finetune_app, tuning);
+  std::string config;
+  add_finetune_flags(finetune_app, tuning, config);
   finetune_app.footer(
       "Example, in graft's own folder:\n"
       "  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --no-eos \\\n"
       "    --valid examples/data/village/heldout.jsonl --choices yes,no --adapter pmss --rank 16 --lr 2e-3 \\\n"
       "    --epochs 4 --batch-size 16 --out build/run\n"
-      "Ctrl-C finishes the step, saves, and exits with 130.");
+      "Ctrl-C finishes the step, saves with a checkpoint, and exits with 130; graft finetune --resume build/run goes "
+      "on.");
 
   EvalSettings evaluation;
   CLI::App& eval_app = *app.add_subcommand("eval", "loss, perplexity and accuracy on a data file");
@@ -357,16 +446,37 @@ int run_command_line(int count, const char* const* arguments) {
     }
     words.push_back(std::move(word));
   }
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {
-      return app.exit(error);
+  const auto parse = [&] {
+    try {
+      app.parse(std::vector<std::string>(words));
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) {
+        return app.exit(error);
+      }
+      std::string message = error.what();
+      std::replace(message.begin(), message.end(), '\n', ' ');
+      refuse(message);
     }
-    std::string message = error.what();
-    std::replace(message.begin(), message.end(), '\n', ' ');
-    refuse(message);
+    return -1;
+  };
+  if (const int code = parse(); code >= 0) {
+    return code;
   }
+  const bool names_run = !tuning.resume.empty() && tuning.resume != "auto";
+  const bool goes_on_there = names_run && tuning.out.empty();
+  if (names_run && config.empty()) {
+    config = io::join(run_of(tuning.resume), "config.json");  // a run goes on with its own settings
+  }
+  if (!config.empty()) {
+    for (std::string& word : config_words(read_config(config), config, known_flags(finetune_app))) {
+      words.insert(words.begin(), std::move(word));  // the last of the line
+    }
+    (void)parse();
+  }
+  if (goes_on_there) {
+    tuning.out = run_of(tuning.resume);  // wherever it lies by now
+  }
+  tuning.words = given_words(finetune_app);
   const auto chosen = app.get_subcommands();
   if (chosen.empty()) {
     const auto left = app.remaining();

@@ -17,6 +17,7 @@ std::atomic<bool> wished = false;
 }  // namespace
 
 void watch_signals() {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write, which is told
   sigset_t both;
   sigemptyset(&both);
   sigaddset(&both, SIGINT);

@@ -22,12 +22,12 @@ std::string fitted(const std::string& text) {
 
 }  // namespace
 
-Progress::Progress(Index total, Index per_epoch, Index every)
-    : total_(total), per_epoch_(per_epoch), every_(every), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(Index total, Index per_epoch, Index every, Index done)
+    : total_(total), per_epoch_(per_epoch), every_(every), done_(done), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 std::string Progress::describe(const train::StepReport& report) const {
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  const double each = seconds / static_cast<double>(report.step);
+  const double each = seconds / static_cast<double>(report.step - done_);
   return "step " + std::to_string(report.step) + "/" + std::to_string(total_) + "  epoch " +
          fixed(static_cast<double>(report.step) / static_cast<double>(per_epoch_), 2) + "  loss " +
          fixed(report.loss, 4) + (valid_ ? "  valid " + fixed(*valid_, 4) : "") + "  rate " +
@@ -41,7 +41,7 @@ void Progress::step(const train::StepReport& report) {
   tokens_ += report.tokens;
   const auto now = Clock::now();
   const std::chrono::duration<double> silent = now - shown_;
-  const bool ends = report.step == 1 || report.step == total_;
+  const bool ends = report.step == done_ + 1 || report.step == total_;
   if (terminal_ && (ends || silent.count() > 0.1)) {
     std::fprintf(stderr, "\r\x1b[K%s", fitted(describe(report)).c_str());
     live_ = true;

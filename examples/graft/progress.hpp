@@ -12,8 +12,9 @@ namespace graft::program {
 
 class Progress {
  public:
-  /// `per_epoch` steps are an epoch; `every` steps give a plain line; 0 leaves it to the clock.
-  Progress(Index total, Index per_epoch, Index every);
+  /// `per_epoch` steps are an epoch; `every` steps give a plain line; 0 leaves it to the clock. `done` of them lie behind a
+  /// run that goes on.
+  Progress(Index total, Index per_epoch, Index every, Index done = 0);
 
   /// After each step.
   void step(const train::StepReport& report);
@@ -27,7 +28,7 @@ class Progress {
 
   [[nodiscard]] std::string describe(const train::StepReport& report) const;
 
-  Index total_, per_epoch_, every_;
+  Index total_, per_epoch_, every_, done_;
   bool terminal_;
   bool live_ = false;
   Clock::time_point begin_ = Clock::now();

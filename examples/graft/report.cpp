@@ -41,7 +41,9 @@ FinishedRun read_run(const std::string& folder) {
   io::for_each_record(log, [&](const io::Json& record, Index line) {
     const std::string where = log + ":" + std::to_string(line);
     const auto step = io::json_get<Index>(record, "step", where);
-    run.curves.train.push_back({step, io::json_get<double>(record, "loss", where)});
+    if (record.contains("loss") || !record.contains("skipped")) {  // a batch that was left out may have no loss
+      run.curves.train.push_back({step, io::json_get<double>(record, "loss", where)});
+    }
     if (record.contains("valid_loss")) {
       run.curves.valid.push_back({step, io::json_get<double>(record, "valid_loss", where)});
     }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_folder.hpp"
 
+#include <unistd.h>  // fsync
+
 #include <cerrno>
 #include <cstring>  // strerror
 #include <filesystem>
+#include <sstream>
 #include <system_error>  // error_code
 
 #include <graft/io/atomic_file.hpp>
@@ -33,9 +36,36 @@ void RunFolder::create() {
   if (error) {
     fail("io.202", "cannot make the folder: " + error.message(), path_);
   }
-  log_.reset(std::fopen(path("log.jsonl").c_str(), "w"));
+  open_log("w");
+}
+
+std::vector<io::Json> RunFolder::reopen(Index step) {
+  std::vector<io::Json> kept;
+  std::string text;
+  std::istringstream lines(io::exists(path("log.jsonl")) ? io::read_text(path("log.jsonl")) : std::string());
+  for (std::string line; std::getline(lines, line) && !lines.eof();) {  // a line without its end was cut by a kill
+    io::Json record = io::parse_json(line, path("log.jsonl"));
+    if (io::json_get<Index>(record, "step", path("log.jsonl")) >= step) {
+      break;
+    }
+    text += line + "\n";
+    kept.push_back(std::move(record));
+  }
+  write("log.jsonl", text);
+  open_log("a");
+  return kept;
+}
+
+void RunFolder::open_log(const char* mode) {
+  log_.reset(std::fopen(path("log.jsonl").c_str(), mode));
   if (!log_) {
     fail("io.202", std::string("cannot create the file: ") + std::strerror(errno), path("log.jsonl"));
+  }
+}
+
+void RunFolder::sync() {
+  if (std::fflush(log_.get()) != 0 || ::fsync(::fileno(log_.get())) != 0) {
+    fail("io.202", std::string("cannot write the file: ") + std::strerror(errno), path("log.jsonl"));
   }
 }
 

@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include <graft/base/index.hpp>
 #include <graft/io/json.hpp>
 
 namespace graft::program {
@@ -20,14 +22,20 @@ class RunFolder {
 
   /// Makes the folder and opens the log.
   void create();
+  /// Opens the log of a run that goes on, with what it holds of the steps before `step`, which are returned; later ones go.
+  std::vector<io::Json> reopen(Index step);
   /// Appends a record to log.jsonl; it is on its way to the disk when this returns.
   void log(const io::Json& record);
+  /// Waits until the log is on the disk.
+  void sync();
   /// Writes a file under its final name, whole.
   void write(const std::string& name, const std::string& text) const;
   /// The path of something in the folder, or of the folder itself.
   [[nodiscard]] std::string path(const std::string& name = "") const;
 
  private:
+  void open_log(const char* mode);
+
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };

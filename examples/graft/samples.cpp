@@ -85,6 +85,14 @@ void Samples::answer(Session& session, const char* when) {
   }
 }
 
+void Samples::remember(const io::Json& answered) {
+  for (std::size_t i = 0; i < std::min(json_.size(), answered.size()); ++i) {
+    if (answered[i].value("prompt", "") == json_[i]["prompt"] && answered[i].contains("before")) {
+      json_[i]["before"] = answered[i]["before"];
+    }
+  }
+}
+
 io::Json edits_json(Session& session, std::span<const train::Example> examples, Index prompts) {
   io::Json json;
   const auto probed = prompts_of(session, examples, prompts);

@@ -21,6 +21,8 @@ class Samples {
 
   /// Answers every prompt, greedily, under "before" or "after".
   void answer(Session& session, const char* when);
+  /// Takes the answers of a run that goes on, where they are to the same prompts.
+  void remember(const io::Json& answered);
   /// [{prompt, before, after}]
   [[nodiscard]] const io::Json& json() const { return json_; }
 

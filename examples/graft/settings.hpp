@@ -71,6 +71,12 @@ struct FinetuneSettings {
   bool overwrite = false;
   Index eval_every = 0;
   Index save_every = 0;
+  Index keep = 3;  // checkpoints; 0: all
+  bool keep_best = false;
+  Index patience = 0;  // validations without a better one; 0: no end of it
+  std::string resume;  // auto, a run or one of its checkpoints
+  std::string on_nonfinite = "stop";
+  double spike = 0;
   Index report_every = 0;
   std::vector<std::string> samples;  // prompts that are answered before and after
   Index sample_count = 2;            // without them: as many of the data's own
@@ -78,6 +84,8 @@ struct FinetuneSettings {
   Index probe = 4;                   // prompts that the adapter's edits are measured on; 0: none
   bool dry_run = false;
   bool json = false;
+
+  std::map<std::string, std::vector<std::string>> words;  // every flag as it was given, by its first name
 };
 
 struct EvalSettings {

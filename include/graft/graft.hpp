@@ -82,6 +82,7 @@
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>
+#include <graft/io/file_fingerprint.hpp>
 #include <graft/io/gguf.hpp>
 #include <graft/io/gguf_tokenizer.hpp>
 #include <graft/io/hash.hpp>
@@ -176,11 +177,15 @@
 #include <graft/text/word_memory.hpp>
 #include <graft/text/write_tokenizer_json.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/checkpoint.hpp>
 #include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/epoch.hpp>
 #include <graft/train/evaluate.hpp>
+#include <graft/train/first_non_finite.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/loss_mean.hpp>
 #include <graft/train/probe.hpp>
 #include <graft/train/record.hpp>
+#include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>

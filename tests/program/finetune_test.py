@@ -62,7 +62,8 @@ def test_every_adapter_trains_saves_and_loads():
             good("finetune", *ON_MODEL, "--data", data, "--valid", valid, "--adapter", adapter, "--epochs", 3,
                  "--out", out, *SMALL, *words)
             assert {p.name for p in out.iterdir()} == {
-                "adapter_config.json", "adapter_model.safetensors", "log.jsonl", "run.json", "loss.svg", "edits.json"}, adapter
+                "adapter_config.json", "adapter_model.safetensors", "config.json", "edits.json", "log.jsonl", "run.json",
+                "loss.svg"}, adapter
             log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
             assert [record["step"] for record in log] == list(range(1, 19)), adapter
             for record in log:
@@ -294,13 +295,13 @@ def test_dry_run_and_overwrite():
 
 
 def test_divergence_is_named():
-    """a loss that is not finite ends the run with 2 and keeps the log, and no adapter appears"""
+    """a loss that is not finite ends the run with 2 and keeps the log and a checkpoint of the step before"""
     with folder() as name:
         home = pathlib.Path(name)
         data, _ = prepare(home)
         done = graft("finetune", *ON_MODEL, "--data", data, "--out", home / "run", *SMALL, "--lr", 1e30, "--clip", 0)
         assert done.returncode == 2 and "train.439" in done.stderr, done.stderr
-        assert {p.name for p in (home / "run").iterdir()} == {"log.jsonl"}
+        assert {p.name for p in (home / "run").iterdir()} == {"config.json", "log.jsonl", "step-000001"}
 
 
 def test_save_every_and_split():

@@ -195,3 +195,21 @@ TEST_CASE("a step without labels and a model without adapters are refused in a s
   AttachedType nothing;
   CHECK(test::error_of([&] { TrainerType(run.be, run.model, nothing, {}, {}, {}); }).id() == "train.401");
 }
+
+TEST_CASE("a spike is refused without a trace, and skip() goes past it: schedule and count move on, updates do not") {
+  Run run({.rate = 0.01, .spike = 0.5, .total_steps = 40});  // half the mean: from the eleventh step on all are spikes
+  for (int i = 0; i < 10; ++i) {
+    CHECK(run.trainer.step(whole).verdict == train::Verdict::applied);
+  }
+  const auto before = run.values();
+  const auto report = run.trainer.step(whole);
+  CHECK(report.verdict == train::Verdict::spike);
+  CHECK(report.step == 11);
+  CHECK(run.values() == before);
+  CHECK(run.trainer.steps() == 10);
+  run.trainer.skip();
+  CHECK(run.trainer.steps() == 11);
+  CHECK(run.trainer.progress().updates == 10);
+  CHECK(run.trainer.progress().losses.count == 10);
+  CHECK(run.trainer.step(whole).rate < report.rate);
+}

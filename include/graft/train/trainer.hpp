@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainer: one optimizer step after another on what is attached to a model. The loss is the mean over the labelled tokens
-// of the whole accumulated batch, however it was cut.
+// of the whole accumulated batch, however it was cut. A step that would spoil the parameters is not taken.
 #pragma once
 
 #include <algorithm>  // min
@@ -12,6 +12,8 @@
 #include <graft/optimizer.hpp>
 #include <graft/schedule.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/first_non_finite.hpp>
+#include <graft/train/loss_mean.hpp>
 
 namespace graft::train {
 
@@ -19,20 +21,34 @@ namespace graft::train {
 struct TrainerSettings {
   double rate = 1e-4;      ///< the schedule's factor multiplies it
   double clip = 0;         ///< largest 2-norm of all gradients together; 0 = none
+  double spike = 0;        ///< a loss above this many times the running mean is refused; 0 = none is
   Index total_steps = 1;   ///< what the schedule counts to
   std::uint64_t seed = 0;  ///< of dropout
   bool recompute = false;  ///< keep only the inputs of the blocks, and run each forward again in the backward
 };
 
+/// What became of a step: the parameters moved, or they were left alone because loss or gradient is not finite, or because
+/// the loss is a spike (TrainerSettings::spike).
+enum class Verdict { applied, not_finite, spike };
+
 /// What one step did; `loss` and `gradient_norm` are taken before the update and before clipping.
 struct StepReport {
-  Index step = 0;            ///< from 1
-  double loss = 0;           ///< mean over the labelled tokens
-  double rate = 0;           ///< with the schedule's factor
-  double gradient_norm = 0;  ///< of all gradients together
-  Index tokens = 0;          ///< that went through the model
-  Index labelled = 0;        ///< that the loss counts
-  double seconds = 0;        ///< wall clock
+  Index step = 0;                      ///< from 1
+  double loss = 0;                     ///< mean over the labelled tokens
+  double rate = 0;                     ///< with the schedule's factor
+  double gradient_norm = 0;            ///< of all gradients together
+  Index tokens = 0;                    ///< that went through the model
+  Index labelled = 0;                  ///< that the loss counts
+  double seconds = 0;                  ///< wall clock
+  Verdict verdict = Verdict::applied;  ///< whether the parameters moved
+};
+
+/// How far a run has come; with the tensors of for_each_stored() all that a trainer remembers. Dropout draws from the seed
+/// and `steps`, the schedule reads `steps`.
+struct TrainerProgress {
+  Index steps = 0;    ///< batches behind it, those left out included
+  Index updates = 0;  ///< times the parameters have moved
+  LossMean losses;    ///< of the updates
 };
 
 /// Holds the optimizer's state and the memory of the passes. Model and attached outlive it.
@@ -55,7 +71,8 @@ class Trainer {
     }
   }
 
-  /// Accumulates the gradients of all batches, then moves the parameters once.
+  /// Accumulates the gradients of all batches, then moves the parameters once. A loss or gradient that is not finite, or a
+  /// spike, leaves all as it was before the call: the report says so, and skip() goes past these batches.
   StepReport step(std::span<const Batch> batches) {
     const auto begin = std::chrono::steady_clock::now();
     StepReport report;
@@ -74,16 +91,19 @@ class Trainer {
     AttachedType* const bank[] = {&attached_};
     std::uint64_t part = 0;
     for (const Batch& batch : batches) {
-      const Random dropout(settings_.seed + static_cast<std::uint64_t>(steps_), part++ << 32);
       run_.forward(be_, model_, bank, batch.ragged, batch.tokens, batch.labelled(),
-                   {.keep = true, .recompute = settings_.recompute, .dropout = dropout});
+                   {.keep = true, .recompute = settings_.recompute, .dropout = dropout(part++)});
       total += run_.loss(be_, model_, batch.rows, batch.targets, static_cast<C>(mean));
       run_.backward(be_, model_);
     }
+    report.step = progress_.steps + 1;
     report.loss = total * mean;
-    report.rate = settings_.rate * schedule_.factor(steps_, settings_.total_steps);
-    report.gradient_norm = update(report.rate);
-    report.step = steps_;
+    report.rate = settings_.rate * schedule_.factor(progress_.steps, settings_.total_steps);
+    report.gradient_norm = gradient_norm();
+    report.verdict = judge(report);
+    if (report.verdict == Verdict::applied) {
+      update(report);
+    }
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return report;
   }
@@ -91,10 +111,37 @@ class Trainer {
   /// The same of one batch.
   StepReport step(const Batch& batch) { return step(std::span(&batch, 1)); }
 
-  /// Steps taken so far.
-  [[nodiscard]] Index steps() const { return steps_; }
+  /// Goes past a batch whose step was not taken: schedule, dropout and count move on, the parameters do not.
+  void skip() { ++progress_.steps; }
+
+  /// After a step that was not finite: which tensor of it was the first to be so ("the hidden state after block 5"), found
+  /// by walking the step again. Empty where all are finite.
+  [[nodiscard]] std::string first_non_finite(std::span<const Batch> batches) {
+    return train::first_non_finite(run_, be_, model_, attached_, batches, settings_.recompute,
+                                   [&](std::uint64_t part) { return dropout(part); });
+  }
+
+  /// Steps so far, those that were skipped included.
+  [[nodiscard]] Index steps() const { return progress_.steps; }
+  /// How far the run has come.
+  [[nodiscard]] const TrainerProgress& progress() const { return progress_; }
+  /// Goes on from there; the caller has filled the tensors of for_each_stored() (train/checkpoint.hpp).
+  void resume(const TrainerProgress& progress) { progress_ = progress; }
   /// Memory of the last pass, by name.
   [[nodiscard]] const Arena& arena() const { return run_.arena(); }
+  /// What is trained.
+  [[nodiscard]] AttachedType& attached() const { return attached_; }
+  /// Calls visit(name, view) for all tensors that a run remembers: each parameter's value, and its state as
+  /// "<parameter>.optimizer.<part>".
+  template <class Visitor>
+  void for_each_stored(Visitor&& visit) {
+    std::size_t i = 0;
+    attached_.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
+      visit(name, p.value);
+      states_[i++].for_each_tensor(
+          [&](const char* part, Tensor<C>& tensor) { visit(name + ".optimizer." + part, tensor.view()); });
+    });
+  }
   /// Calls visit(name, tensor) for the optimizer's state, in the order of the parameters.
   template <class Visitor>
   void for_each_state(Visitor&& visit) {
@@ -105,19 +152,32 @@ class Trainer {
   }
 
  private:
-  double update(double rate) {
+  /// The masks of this step's batch number `part`.
+  [[nodiscard]] Random dropout(std::uint64_t part) const {
+    return Random(settings_.seed + static_cast<std::uint64_t>(progress_.steps), part << 32);
+  }
+  [[nodiscard]] double gradient_norm() const {
     double squares = 0;
     for (const Parameter<C>* const p : parameters_) {
       squares += be_.squared_norm(p->gradient.view());
     }
-    const double norm = std::sqrt(squares);
-    const double scale = settings_.clip > 0 ? std::min(1.0, settings_.clip / (norm + 1e-6)) : 1.0;
-    ++steps_;
+    return std::sqrt(squares);
+  }
+  [[nodiscard]] Verdict judge(const StepReport& report) const {
+    if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
+      return Verdict::not_finite;
+    }
+    return progress_.losses.is_spike(report.loss, settings_.spike) ? Verdict::spike : Verdict::applied;
+  }
+  void update(const StepReport& report) {
+    const double scale = settings_.clip > 0 ? std::min(1.0, settings_.clip / (report.gradient_norm + 1e-6)) : 1.0;
+    ++progress_.steps;
+    ++progress_.updates;
+    progress_.losses.add(report.loss);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      optimizer_.step(be_, *parameters_[i], states_[i], rate, static_cast<C>(scale), steps_);
+      optimizer_.step(be_, *parameters_[i], states_[i], report.rate, static_cast<C>(scale), progress_.updates);
     }
     attached_.after_step(be_);
-    return norm;
   }
 
   const B& be_;
@@ -129,7 +189,7 @@ class Trainer {
   models::LlamaRun<Model, AttachedType> run_;
   std::vector<Parameter<C>*> parameters_;
   std::vector<typename Optimizer::template State<C>> states_;
-  Index steps_ = 0;
+  TrainerProgress progress_;
 };
 
 }  // namespace graft::train
