@@ -234,21 +234,21 @@ class EngineOf : public Engine {
       head += is_head ? entry.bytes : 0;
       details.insert(is_head ? details.end() : details.begin(), {"  " + std::string(entry.name), entry.bytes});
     }
-    std::vector<MemoryPart> parts = {{"weights of the model", static_cast<std::size_t>(models::parameter_count(
-                                                                  model_.config)) *
-                                                                  sizeof(typename P::Stored)},
-                                     {"adapter", numbers},
-                                     {"gradients", numbers},
-                                     {"optimizer", request.optimizer == "sgd" ? 0 : 2 * numbers},
-                                     {"activations of a batch", run.arena().peak() - head},
-                                     {"head", head}};
+    std::vector<MemoryPart> parts = {
+        {"weights of the model",
+         static_cast<std::size_t>(models::parameter_count(model_.config)) * sizeof(typename P::Stored)},
+        {"adapter", numbers},
+        {"gradients", numbers},
+        {"optimizer", request.optimizer == "sgd" ? 0 : 2 * numbers},
+        {"activations of a batch", run.arena().peak() - head},
+        {"head", head}};
     parts.insert(parts.end(), details.begin(), details.end());
     if (measured.ragged.tokens() > 0) {
       Run forward;
       forward.measure(be_, model_, bank(), measured.ragged, measured.labelled(), {});
       const auto rows = static_cast<std::size_t>(std::min(measured.labelled(), Run::head_rows));
-      parts.push_back({"validation", forward.arena().peak() +
-                                         rows * static_cast<std::size_t>(model_.config.vocab + 1) * sizeof(C)});
+      parts.push_back({"validation",
+                       forward.arena().peak() + rows * static_cast<std::size_t>(model_.config.vocab + 1) * sizeof(C)});
     }
     return parts;
   }

@@ -16,9 +16,9 @@ std::vector<std::string> scanned(const std::string& text, std::size_t size) {
   io::RecordScanner scanner;
   std::vector<std::string> found;
   const auto visit = [&](const io::RecordScanner::Found& record) {
-    found.push_back(std::to_string(record.line) + ":" +
-                    text.substr(static_cast<std::size_t>(record.begin),
-                                static_cast<std::size_t>(record.end - record.begin)));
+    found.push_back(
+        std::to_string(record.line) + ":" +
+        text.substr(static_cast<std::size_t>(record.begin), static_cast<std::size_t>(record.end - record.begin)));
   };
   for (std::size_t at = 0; at < text.size(); at += size) {
     scanner.push(std::string_view(text).substr(at, size), "f", visit);

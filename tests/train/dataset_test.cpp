@@ -239,8 +239,10 @@ TEST_CASE("a masked prompt, and examples that are trained whole, are counted") {
 TEST_CASE("a plain text is trained whole, in pieces that the window holds") {
   const text::Tokenizer tokenizer = llama2();
   const test::TempFolder folder;
-  const std::string text = "Once upon a time there was a cat.\nIt sat on the mat.\n\nIt was \xC3\xA4 cat \xF0\x9F\x90\xB1.";
-  const train::Dataset data = train::load_dataset(folder.write("story.txt", text), {.tokenizer = &tokenizer, .longest = 24});
+  const std::string text =
+      "Once upon a time there was a cat.\nIt sat on the mat.\n\nIt was \xC3\xA4 cat \xF0\x9F\x90\xB1.";
+  const train::Dataset data =
+      train::load_dataset(folder.write("story.txt", text), {.tokenizer = &tokenizer, .longest = 24});
   CHECK(data.keys == "plain text");
   CHECK(data.cut + data.too_long + data.untrained == 0);
   CHECK(data.records > 3);

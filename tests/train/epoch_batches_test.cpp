@@ -93,8 +93,7 @@ TEST_CASE("any step can be the first: a resumed run sees the batches of an undis
 
 TEST_CASE("by length, the longest example comes first and the steps of an epoch hold examples of like lengths") {
   const Counted counted(400);
-  train::EpochBatches batches(counted.file, {.batch_size = 4, .group_by_length = true, .seed = 2},
-                              counted.file.kept());
+  train::EpochBatches batches(counted.file, {.batch_size = 4, .group_by_length = true, .seed = 2}, counted.file.kept());
   const auto spread = [](const train::Batch& batch) {
     Index least = batch.ragged.length(0), most = least;
     for (Index i = 1; i < batch.ragged.sequences(); ++i) {

@@ -22,16 +22,17 @@ namespace graft::train {
 
 /// What the records of a file became.
 struct DatasetCounts {
-  std::string keys;         ///< of the first record
-  Index records = 0;        ///< of the file
-  Index cut = 0;            ///< longer than allowed; their ends were lost
-  Index too_long = 0;       ///< left out: the prompt alone fills the window
-  Index untrained = 0;      ///< left out: no token of it is trained
-  Index dialogues = 0;      ///< records that a chat template has a say in
-  Index tokens = 0;         ///< of the examples
-  Index labelled = 0;       ///< of them, trained ones
-  Index all_trained = 0;    ///< examples without a single masked token
-  Index without_prompt = 0; ///< examples that are trained from their first token on
+  std::string keys;          ///< of the first record
+  Index records = 0;         ///< of the file
+  Index cut = 0;             ///< longer than allowed; their ends were lost
+  Index too_long = 0;        ///< left out: the prompt alone fills the window
+  Index untrained = 0;       ///< left out: no token of it is trained
+  Index dialogues = 0;       ///< records that a chat template has a say in
+  Index tokens = 0;          ///< of the examples
+  Index labelled = 0;        ///< of them, trained ones
+  Index all_trained = 0;     ///< examples without a single masked token
+  Index none_trained = 0;    ///< examples without a trained token (options.keep_unlabelled)
+  Index without_prompt = 0;  ///< examples that are trained from their first token on
 };
 
 /// Examples in the order of the file, and what became of the other records.
@@ -58,9 +59,9 @@ class ExampleFile {
     survey(progress);
   }
 
-  [[nodiscard]] const DatasetCounts& counts() const { return counts_; }        ///< of the whole file
-  [[nodiscard]] const std::string& path() const { return index_.path(); }      ///< as it was opened
-  [[nodiscard]] Index records() const { return index_.size(); }                ///< those left out, too
+  [[nodiscard]] const DatasetCounts& counts() const { return counts_; }    ///< of the whole file
+  [[nodiscard]] const std::string& path() const { return index_.path(); }  ///< as it was opened
+  [[nodiscard]] Index records() const { return index_.size(); }            ///< those left out, too
   /// Tokens of the example of record i; 0 where it is left out.
   [[nodiscard]] Index tokens(Index i) const { return Index{tokens_[static_cast<std::size_t>(i)]}; }
   /// The numbers of the records that are examples, in the order of the file.
@@ -83,8 +84,8 @@ class ExampleFile {
   /// The example of record i, cut as it was counted. Any number of threads may ask at once.
   [[nodiscard]] Example at(Index i) const {
     std::string buffer;
-    Example example = with_line(
-        i, [&](const std::string& where) { return make_example(parse(i, buffer, where), options_, where); });
+    Example example =
+        with_line(i, [&](const std::string& where) { return make_example(parse(i, buffer, where), options_, where); });
     (void)fit(example, options_);
     return example;
   }
@@ -171,6 +172,7 @@ class ExampleFile {
       counts_.tokens += lane.tokens;
       counts_.labelled += lane.labelled;
       counts_.all_trained += lane.all_trained;
+      counts_.none_trained += lane.none_trained;
       counts_.without_prompt += lane.without_prompt;
     }
     if (counts_.too_long + counts_.untrained == count) {
@@ -191,6 +193,7 @@ class ExampleFile {
     tokens_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(example.ids.size());
     counts.tokens += std::ssize(example.ids);
     counts.labelled += example.labelled();
+    counts.none_trained += example.labelled() == 0 ? 1 : 0;
     counts.without_prompt += example.prompt == 0 ? 1 : 0;
     counts.all_trained +=
         std::find(example.labels.begin(), example.labels.end(), ignored) == example.labels.end() ? 1 : 0;

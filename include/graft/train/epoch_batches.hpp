@@ -89,8 +89,8 @@ class EpochBatches {
   static constexpr std::uint64_t order_stream = std::uint64_t{1} << 48;
 
   [[nodiscard]] std::vector<Example> examples_at(Index first, Index count) const {
-    return file_->at(
-        std::span<const std::uint32_t>(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    return file_->at(std::span<const std::uint32_t>(order_).subspan(static_cast<std::size_t>(first),
+                                                                    static_cast<std::size_t>(count)));
   }
   void arrange(Index epoch) {
     order_ = chosen_;

@@ -27,6 +27,7 @@ struct DatasetOptions {
   Index longest = 0;                           ///< tokens that an example may have; 0 = any number
   bool train_on_all = false;                   ///< prompts and other turns too
   bool close = true;                           ///< a text, or an answer without a template, ends with EOS
+  bool open = true;                            ///< a text without a template begins with what the tokenizer puts there
   bool keep_unlabelled = false;                ///< evaluation shows the logits of every record
 };
 
@@ -89,7 +90,7 @@ namespace detail {
     const text::Rendered whole{record.prompt + record.completion,
                                {{split, split + static_cast<Index>(record.completion.size())}}};
     const bool ends = options.close && tokenizer.eos().has_value();
-    return example_of(tokenizer, whole, opening(tokenizer),
+    return example_of(tokenizer, whole, options.open ? opening(tokenizer) : std::vector<std::int32_t>{},
                       ends ? std::vector<std::int32_t>{*tokenizer.eos()} : std::vector<std::int32_t>{});
   }
   const text::ChatTemplate plain(text::ChatStyle::plain, "", "",
