@@ -41,7 +41,7 @@ std::string shown(const std::string& bytes) {
   return text;
 }
 
-std::string escaped(const std::string& text) {
+std::string html_text(const std::string& text) {
   std::string out;
   for (const char c : text) {
     out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
@@ -115,7 +115,7 @@ io::Json preview_json(const Preview& preview) {
 std::string preview_html(const Preview& preview) {
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>graft preview: " +
-      escaped(preview.title) +
+      html_text(preview.title) +
       "</title>\n<style>\n"
       ":root{color-scheme:light dark;--back:#fff;--text:#1b1b1b;--dim:#6b6b6b;--line:#d5d5d5;--trained:#cfe3f7;"
       "--mark:#b35900}\n"
@@ -134,32 +134,32 @@ std::string preview_html(const Preview& preview) {
       ".e::after{content:attr(data-e);position:absolute;left:0;top:1.35rem;font-size:.62rem;color:var(--mark);"
       "white-space:nowrap}\n"
       "</style></head><body>\n<h1>graft preview: " +
-      escaped(preview.title) +
+      html_text(preview.title) +
       "</h1>\n<p><span class=\"t y\">trained</span> <span class=\"t\">only read</span> "
       "<span class=\"t e\" data-e=\"f1\">edited</span> (under it the position that the edit counts). Point at a token "
       "for its "
       "number and id.</p>\n";
   for (const std::string& warning : preview.warnings) {
-    page += "<p class=\"warn\">" + escaped(warning) + "</p>\n";
+    page += "<p class=\"warn\">" + html_text(warning) + "</p>\n";
   }
   page += "<p class=\"facts\">";
   for (const std::string& fact : preview.facts) {
-    page += escaped(fact) + "\n";
+    page += html_text(fact) + "\n";
   }
   page += "</p>\n";
   for (std::size_t i = 0; i < preview.examples.size(); ++i) {
     const PreviewExample& example = preview.examples[i];
-    page += "<h2>" + escaped(head_of(example, i + 1)) + "</h2>\n";
+    page += "<h2>" + html_text(head_of(example, i + 1)) + "</h2>\n";
     if (!example.note.empty()) {
-      page += "<p class=\"warn\">" + escaped(example.note) + "</p>\n";
+      page += "<p class=\"warn\">" + html_text(example.note) + "</p>\n";
     }
     page += "<p class=\"tokens\">";
     for (std::size_t t = 0; t < example.tokens.size(); ++t) {
       const PreviewToken& token = example.tokens[t];
       page += std::string("<span class=\"t") + (token.trained ? " y" : "") + (token.edits.empty() ? "" : " e") +
               "\" title=\"" + std::to_string(t) + ": id " + std::to_string(token.id) +
-              (token.trained ? ", trained" : "") + (token.edits.empty() ? "" : ", edited " + escaped(token.edits)) +
-              "\" data-e=\"" + escaped(token.edits) + "\">" + escaped(shown(token.text)) + "</span>" +
+              (token.trained ? ", trained" : "") + (token.edits.empty() ? "" : ", edited " + html_text(token.edits)) +
+              "\" data-e=\"" + html_text(token.edits) + "\">" + html_text(shown(token.text)) + "</span>" +
               (token.text.find('\n') != std::string::npos ? "<br>" : "<wbr>");
     }
     page += "</p>\n";

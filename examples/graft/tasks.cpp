@@ -21,7 +21,7 @@ namespace graft::program {
 
 namespace {
 
-std::vector<std::string> split(std::string_view text, char at) {
+std::vector<std::string> cells_of(std::string_view text, char at) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
     const std::size_t end = std::min(text.find(at, begin), text.size());
@@ -55,7 +55,7 @@ std::string filled(std::string_view pattern, const std::map<std::string, std::st
   return text;
 }
 
-[[noreturn]] void refuse(const Task& task, const std::string& found, const std::string& where) {
+[[noreturn]] void refuse_item(const Task& task, const std::string& found, const std::string& where) {
   fail("train.475",
        "the record is no item of the task \"" + std::string(task.name) + "\": " + found + ", expected the keys " +
            std::string(task.keys),
@@ -87,7 +87,7 @@ Index right_of(const io::Json& label, const std::vector<std::string>& answers, c
     found = number;
   }
   if (found < 0 || found >= count) {
-    refuse(task, "the label " + text + " names none of its " + std::to_string(count) + " answers", where);
+    refuse_item(task, "the label " + text + " names none of its " + std::to_string(count) + " answers", where);
   }
   return found;
 }
@@ -101,9 +101,9 @@ void take_apart(const io::Json& json, const Task& task, const std::string& where
   const std::size_t format = text.rfind("\n\nAnswer format:");
   const std::size_t colon = text.find(": ");
   if (format == std::string_view::npos || colon == std::string_view::npos || colon > format) {
-    refuse(task, "its instruction has no \"Answer format:\"", where);
+    refuse_item(task, "its instruction has no \"Answer format:\"", where);
   }
-  labels = split(text::trim(text.substr(format + 16)), '/');
+  labels = cells_of(text::trim(text.substr(format + 16)), '/');
   std::size_t at = text.find("\n\nAnswer1: ");
   question = text.substr(colon + 2, std::min(at, format) - colon - 2);
   for (std::size_t i = 1; at < format && i <= labels.size(); ++i) {
@@ -116,10 +116,10 @@ void take_apart(const io::Json& json, const Task& task, const std::string& where
     answers = labels;
   }
   if (answers.size() != labels.size()) {
-    refuse(task,
-           "its instruction lists " + std::to_string(answers.size()) + " answers and names " +
-               std::to_string(labels.size()),
-           where);
+    refuse_item(task,
+                "its instruction lists " + std::to_string(answers.size()) + " answers and names " +
+                    std::to_string(labels.size()),
+                where);
   }
 }
 
@@ -132,7 +132,7 @@ TaskItem read_choice(const Task& task, const io::Json& json, const std::string& 
     const std::string answer = said(json, "answer");
     item.right = std::find(labels.begin(), labels.end(), answer) - labels.begin();
     if (item.right == std::ssize(labels)) {
-      refuse(task, "its answer \"" + answer.substr(0, 40) + "\" is none of its answer format", where);
+      refuse_item(task, "its answer \"" + answer.substr(0, 40) + "\" is none of its answer format", where);
     }
     if (task.name == "commonsense") {
       item.prompt = filled(task.prompt, {{"instruction", said(json, "instruction")}});
@@ -161,7 +161,7 @@ TaskItem read_choice(const Task& task, const io::Json& json, const std::string& 
   }
   question = question.empty() ? said(json, json.contains("question_stem") ? "question_stem" : "prompt") : question;
   if (!task.answers.empty()) {
-    item.answers = split(task.answers, '|');
+    item.answers = cells_of(task.answers, '|');
   } else if (choices.is_object()) {
     item.answers = io::json_get<std::vector<std::string>>(choices, "text", where);
     labels = io::json_get_or(choices, "label", labels, where);
@@ -180,7 +180,7 @@ TaskItem read_choice(const Task& task, const io::Json& json, const std::string& 
     label = label == nullptr && json.contains(key) ? key : label;
   }
   if (item.answers.size() < 2 || label == nullptr) {
-    refuse(task, label == nullptr ? "it has no label" : "it lists fewer than two answers", where);
+    refuse_item(task, label == nullptr ? "it has no label" : "it lists fewer than two answers", where);
   }
   std::map<std::string, std::string> values = {{"question", question},
                                                {"passage", said(json, "passage")},
@@ -191,7 +191,7 @@ TaskItem read_choice(const Task& task, const io::Json& json, const std::string& 
     asked = asked.ends_with("?") ? asked.substr(0, asked.size() - 1) : asked;
   }
   if ((task.name == "sst2" ? values["sentence"] : question).empty()) {
-    refuse(task, "it asks nothing", where);
+    refuse_item(task, "it asks nothing", where);
   }
   item.right = right_of(json.at(label), item.answers, labels, task, where);
   item.prompt = filled(task.prompt, values);
@@ -207,7 +207,7 @@ TaskItem read_answer(const Task& task, const io::Json& json, const std::string& 
   }
   item.prompt = std::string(text::trim(filled(task.prompt, {{"question", question}, {"context", context}})));
   if (json.contains("ref_text")) {
-    item.answers = split(said(json, "ref_text"), '|');
+    item.answers = cells_of(said(json, "ref_text"), '|');
   } else if (json.contains("answers") && json.at("answers").is_array()) {
     for (const io::Json& one : json.at("answers")) {
       item.answers.push_back(one.is_string() ? one.get<std::string>() : one.dump());
@@ -216,10 +216,10 @@ TaskItem read_answer(const Task& task, const io::Json& json, const std::string& 
     item.answers = {said(json, json.contains("answer") ? "answer" : "completion")};
   }
   if (item.prompt.empty() || item.answers.empty()) {
-    refuse(task, item.prompt.empty() ? "it asks nothing" : "it has no answer", where);
+    refuse_item(task, item.prompt.empty() ? "it asks nothing" : "it has no answer", where);
   }
   if (task.name == "gsm8k" && !number_of(item.answers.front(), true)) {
-    refuse(task, "its answer holds no number", where);
+    refuse_item(task, "its answer holds no number", where);
   }
   return item;
 }
@@ -230,7 +230,8 @@ std::vector<io::Json> read_tsv(const std::string& path) {
   std::vector<std::string> names;
   std::vector<io::Json> records;
   for (std::string line; std::getline(lines, line);) {
-    const std::vector<std::string> cells = split(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, '\t');
+    const std::vector<std::string> cells =
+        cells_of(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, '\t');
     if (names.empty()) {
       names = cells;
       continue;
@@ -339,7 +340,7 @@ std::vector<TaskItem> read_items(const Task& task, const std::string& path, Inde
       TaskItem& item = items.emplace_back();
       item.prompt = said(json, "text");
       if (item.prompt.empty()) {
-        refuse(task, "it has no text", where);
+        refuse_item(task, "it has no text", where);
       }
     } else {
       items.push_back(task.kind == TaskKind::choice ? read_choice(task, json, where) : read_answer(task, json, where));

@@ -6,7 +6,6 @@
 #include <algorithm>  // find, max, min, min_element
 #include <cstddef>    // nullptr_t
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <type_traits>  // invoke_result_t, is_null_pointer_v
@@ -41,7 +40,8 @@ struct Dataset : DatasetCounts {
 };
 
 /// The examples of a JSONL file, a JSON list or a .txt file. It is read once to count (`survey`), which finds every mistake
-/// in it; afterwards 12 bytes a record are in memory, and at() reads from the disk.
+/// in it; afterwards 12 bytes a record are in memory, and at() reads from the disk. Records are numbered in 32 bits: more of them
+/// would need 48 GiB of index.
 class ExampleFile {
  public:
   /// No record at all is train.426, no record that can be used train.427; every other error names the line.
@@ -51,10 +51,6 @@ class ExampleFile {
       : index_(path, piece_bytes(options)), options_(options) {
     if (index_.size() == 0) {
       fail("train.426", "the file holds no record, expected one JSON object a line or a JSON list of them", path);
-    }
-    if (index_.size() > std::numeric_limits<std::uint32_t>::max()) {
-      fail("train.471", "the file holds " + std::to_string(index_.size()) + " records, expected at most 4,294,967,295",
-           path);
     }
     survey(progress);
   }
