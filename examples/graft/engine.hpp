@@ -154,8 +154,10 @@ class Engine {
   virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
                                     const std::string& dtype) = 0;
 
-  /// What a step on such a batch will take, largest parts by name.
-  [[nodiscard]] virtual std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) = 0;
+  /// What a step on `batch` will take, and an evaluation of `measured` (which may be empty) beside it, part by part; lines
+  /// that begin with blanks say what the part above them is made of.
+  [[nodiscard]] virtual std::vector<MemoryPart> forecast(const train::Batch& batch, const train::Batch& measured,
+                                                         const TrainingRequest& request) = 0;
 
   virtual void begin_training(const TrainingRequest& request) = 0;
   virtual train::StepReport step(std::span<const train::Batch> batches) = 0;
@@ -175,6 +177,10 @@ class Engine {
   virtual std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt,
                                              const train::GenerateOptions& options,
                                              const std::function<bool(std::int32_t)>& on_token) = 0;
+  /// Several prompts together; `on_token`(i, id) as above.
+  virtual std::vector<std::vector<std::int32_t>> generate_batch(
+      std::span<const std::vector<std::int32_t>> prompts, const train::GenerateOptions& options,
+      const std::function<bool(Index, std::int32_t)>& on_token) = 0;
 };
 
 /// Reads the weights of the checkpoint.

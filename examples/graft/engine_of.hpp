@@ -2,6 +2,7 @@
 // EngineOf: the one implementation of Engine. All adapters stand in one Stack; those that nobody asked for make no module.
 #pragma once
 
+#include <algorithm>  // min
 #include <cstddef>
 #include <optional>
 #include <tuple>
@@ -246,19 +247,34 @@ class EngineOf : public Engine {
     return all;
   }
 
-  std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) override {
+  std::vector<MemoryPart> forecast(const train::Batch& batch, const train::Batch& measured,
+                                   const TrainingRequest& request) override {
+    const auto numbers = static_cast<std::size_t>(attached_ ? parameter_count(*attached_) : 0) * sizeof(C);
     Run run;
     run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
                 {.keep = true, .recompute = request.settings.recompute});
-    const auto adapter = static_cast<std::size_t>(attached_ ? parameter_count(*attached_) : 0) * sizeof(C);
-    const bool sgd = request.optimizer == "sgd";
+    std::size_t head = 0;
+    std::vector<MemoryPart> details;
+    for (const ArenaEntry& entry : run.arena().entries()) {
+      const bool is_head = entry.name.starts_with("head");
+      head += is_head ? entry.bytes : 0;
+      details.insert(is_head ? details.end() : details.begin(), {"  " + std::string(entry.name), entry.bytes});
+    }
     std::vector<MemoryPart> parts = {
         {"weights of the model",
          static_cast<std::size_t>(models::parameter_count(model_.config)) * sizeof(typename P::Stored)},
-        {"adapter, gradients, optimizer", adapter * (sgd ? 2 : 4)},
-        {"activations of a batch", run.arena().peak()}};
-    for (const ArenaEntry& entry : run.arena().entries()) {
-      parts.push_back({"  " + std::string(entry.name), entry.bytes});
+        {"adapter", numbers},
+        {"gradients", numbers},
+        {"optimizer", request.optimizer == "sgd" ? 0 : 2 * numbers},
+        {"activations of a batch", run.arena().peak() - head},
+        {"head", head}};
+    parts.insert(parts.end(), details.begin(), details.end());
+    if (measured.ragged.tokens() > 0) {
+      Run forward;
+      forward.measure(be_, model_, bank(), measured.ragged, measured.labelled(), {});
+      const auto rows = static_cast<std::size_t>(std::min(measured.labelled(), Run::head_rows));
+      parts.push_back({"validation",
+                       forward.arena().peak() + rows * static_cast<std::size_t>(model_.config.vocab + 1) * sizeof(C)});
     }
     return parts;
   }
@@ -294,6 +310,11 @@ class EngineOf : public Engine {
   std::vector<std::int32_t> generate(std::span<const std::int32_t> prompt, const train::GenerateOptions& options,
                                      const std::function<bool(std::int32_t)>& on_token) override {
     return train::generate(be_, model_, attached_ ? &*attached_ : nullptr, prompt, options, on_token);
+  }
+  std::vector<std::vector<std::int32_t>> generate_batch(
+      std::span<const std::vector<std::int32_t>> prompts, const train::GenerateOptions& options,
+      const std::function<bool(Index, std::int32_t)>& on_token) override {
+    return train::generate_batch(be_, model_, attached_ ? &*attached_ : nullptr, prompts, options, on_token);
   }
 
  private:

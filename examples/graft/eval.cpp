@@ -6,6 +6,8 @@
 #include <graft/io/npy.hpp>
 
 #include "commands.hpp"
+#include "data_files.hpp"
+#include "eval_task.hpp"
 #include "session.hpp"
 #include "test_set.hpp"
 #include "words.hpp"
@@ -17,6 +19,10 @@ int evaluate(const EvalSettings& settings) {
     fail("train.431", "--batch-size is " + std::to_string(settings.data.batch_size) + ", expected at least 1",
          "--batch-size");
   }
+  if (!settings.task.empty()) {
+    return evaluate_task(settings);
+  }
+  const std::string path = test_file(settings.data.data, data_files(settings.data.data));
   Session session(settings.model, settings.adapter);
   const Index context = session.config().context;
   const Index window = settings.data.max_seq_len > 0 ? std::min(settings.data.max_seq_len, context) : context;
@@ -24,14 +30,14 @@ int evaluate(const EvalSettings& settings) {
   if (shows && !settings.choices.empty()) {
     fail("train.430", "--logits and --choices exclude each other", "command line");
   }
-  const TestSet data(session, settings.data, settings.data.data, window, settings.choices, shows);
+  const TestSet data(session, settings.data, path, window, settings.choices, shows);
   const auto& [records, cut, skipped, tokens] = data.counts();
   if (shows && cut + skipped > 0) {
     fail("train.441",
          std::to_string(cut + skipped) + " of the " + std::to_string(records) +
              " records are empty or longer than the window of " + std::to_string(window) +
              " tokens, so --logits cannot hold every row",
-         settings.data.data);
+         path);
   }
   std::optional<io::NpyWriter> writer;
   LogitsVisitor visit;

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune: checks everything, says what will happen, trains, saves; goes on where a run was broken off.
-#include <algorithm>  // all_of, any_of, count_if, find, max, min, replace, sort
+#include <algorithm>  // all_of, any_of, count_if, find, max, min, replace
 #include <chrono>
 #include <cmath>  // ceil, isfinite
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <utility>  // move, pair
 
-#include <graft/train/epoch.hpp>
+#include <graft/train/epoch_batches.hpp>
 #include <graft/version.hpp>
 
 #include "adapter_words.hpp"
 #include "checkpoints.hpp"
 #include "commands.hpp"
+#include "data_files.hpp"
+#include "dry_run.hpp"
 #include "interrupt.hpp"
 #include "loss_svg.hpp"
 #include "machine.hpp"
+#include "memory_forecast.hpp"
 #include "progress.hpp"
 #include "run_folder.hpp"
 #include "samples.hpp"
@@ -154,74 +158,17 @@ Index window_of(const DataSettings& data, const models::LlamaConfig& config, Ind
   return data.max_seq_len > 0 ? data.max_seq_len : std::min(config.context, fallback);
 }
 
-/// The batches of the whole run, one after another.
-class Batches {
- public:
-  /// Each example stands behind `inserted` placeholders.
-  Batches(const std::vector<train::Example>& examples, const FinetuneSettings& s, Index inserted)
-      : examples_(examples), settings_(s), inserted_(inserted) {}
+/// Steps of the whole run.
+Index steps_of(const train::EpochBatches& batches, const FinetuneSettings& s) {
+  return s.steps > 0
+             ? s.steps
+             : std::max<Index>(
+                   1, static_cast<Index>(std::ceil(s.epochs * static_cast<double>(batches.per_epoch()) - 1e-9)));
+}
 
-  [[nodiscard]] Index per_epoch() const {
-    return ceil_div(static_cast<Index>(examples_.size()), settings_.data.batch_size * settings_.grad_accum);
-  }
-  [[nodiscard]] Index total() const {
-    return settings_.steps > 0
-               ? settings_.steps
-               : std::max<Index>(
-                     1, static_cast<Index>(std::ceil(settings_.epochs * static_cast<double>(per_epoch()) - 1e-9)));
-  }
-  /// The micro-batches of step `step` (from 0). The last step of an epoch has what is left.
-  [[nodiscard]] std::vector<train::Batch> at(Index step) {
-    if (order_.empty() || step % per_epoch() == 0) {  // a run that goes on begins within an epoch
-      order_ =
-          settings_.no_shuffle
-              ? in_order()
-              : train::epoch_order(
-                    count(), Random(settings_.seed, shuffle_stream + static_cast<std::uint64_t>(step / per_epoch())));
-    }
-    std::vector<train::Batch> parts;
-    Index first = step % per_epoch() * settings_.data.batch_size * settings_.grad_accum;
-    for (Index part = 0; part < settings_.grad_accum && first < count(); ++part) {
-      const Index size = std::min(settings_.data.batch_size, count() - first);
-      parts.push_back(train::make_batch(
-          examples_, std::span(order_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)),
-          inserted_));
-      first += size;
-    }
-    return parts;
-  }
-  /// The batch that needs the most memory: the longest examples together.
-  [[nodiscard]] train::Batch largest() const {
-    std::vector<Index> longest = in_order();
-    std::sort(longest.begin(), longest.end(), [&](Index a, Index b) {
-      return examples_[static_cast<std::size_t>(a)].ids.size() > examples_[static_cast<std::size_t>(b)].ids.size();
-    });
-    longest.resize(static_cast<std::size_t>(std::min(settings_.data.batch_size, count())));
-    return train::make_batch(examples_, longest, inserted_);
-  }
-
- private:
-  static constexpr std::uint64_t shuffle_stream = std::uint64_t{1}
-                                                  << 48;  // apart from the streams that adapters draw from
-
-  [[nodiscard]] Index count() const { return static_cast<Index>(examples_.size()); }
-  [[nodiscard]] std::vector<Index> in_order() const {
-    std::vector<Index> order;
-    for (Index i = 0; i < count(); ++i) {
-      order.push_back(i);
-    }
-    return order;
-  }
-
-  const std::vector<train::Example>& examples_;
-  const FinetuneSettings& settings_;
-  Index inserted_;
-  std::vector<Index> order_;
-};
-
-/// Takes --val-split of the examples away from the training set.
-std::vector<train::Example> hold_out(train::Dataset& data, const FinetuneSettings& s) {
-  const auto count = static_cast<Index>(data.examples.size());
+/// Takes --val-split of the records away from the training set.
+std::vector<std::uint32_t> hold_out(std::vector<std::uint32_t>& chosen, const FinetuneSettings& s) {
+  const Index count = std::ssize(chosen);
   const auto held =
       s.val_split < 1 ? static_cast<Index>(s.val_split * static_cast<double>(count)) : static_cast<Index>(s.val_split);
   if (held >= count) {
@@ -231,26 +178,24 @@ std::vector<train::Example> hold_out(train::Dataset& data, const FinetuneSetting
          "--val-split");
   }
   const std::vector<Index> order = train::epoch_order(count, Random(s.seed, std::uint64_t{1} << 47));
-  std::vector<bool> out(data.examples.size());
+  std::vector<bool> out(chosen.size());
   for (Index i = 0; i < held; ++i) {
     out[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = true;
   }
-  std::vector<train::Example> kept, valid;
-  for (std::size_t i = 0; i < data.examples.size(); ++i) {
-    (out[i] ? valid : kept).push_back(std::move(data.examples[i]));
+  std::vector<std::uint32_t> kept, valid;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    (out[i] ? valid : kept).push_back(chosen[i]);
   }
-  data.examples = std::move(kept);
+  chosen = std::move(kept);
   return valid;
 }
 
-void require_prompts(const std::vector<train::Example>& examples, const Positions& positions, const std::string& path) {
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    if (examples[i].prompt == 0) {
-      fail("train.438",
-           "example " + std::to_string(i + 1) + " has an empty prompt, in which " + words_of(positions) +
-               " names no position (use --positions all)",
-           path);
-    }
+void require_prompts(Index without, const Positions& positions, const std::string& path) {
+  if (without > 0) {
+    fail("train.438",
+         with_commas(without) + " of the examples have an empty prompt, in which " + words_of(positions) +
+             " names no position (use --positions all)",
+         path);
   }
 }
 
@@ -265,11 +210,12 @@ class Run {
         words_(s_.init_adapter.empty() ? adapters_of(s_) : std::vector<AdapterWords>()),
         session_(s_.model, s_.init_adapter, trains_weights(words_)),
         window_(window_of(s_.data, session_.config(), 1024)),
-        data_(session_.load(s_.data, s_.data.data, window_)) {
+        data_(session_.open(s_.data, s_.data.data, window_)) {
+    std::vector<std::uint32_t> chosen = data_.kept();
     if (!s_.valid.empty()) {
       valid_ = TestSet(session_, s_.data, s_.valid, window_, s_.choices);
     } else if (s_.val_split > 0) {
-      valid_ = TestSet(hold_out(data_, s_));
+      valid_ = TestSet(data_, hold_out(chosen, s_));
     }
     if (!s_.retain.empty()) {
       retain_ = TestSet(session_, s_.data, s_.retain, window_, {});
@@ -281,30 +227,36 @@ class Run {
     if (!s_.init_adapter.empty()) {
       check_kinds(s_, adapters_);
     }
-    batches_.emplace(data_.examples, s_, engine().inserted());
+    batches_.emplace(data_,
+                     train::BatchOptions{s_.data.batch_size, s_.grad_accum, engine().inserted(), !s_.no_shuffle,
+                                         s_.group_by_length, s_.seed},
+                     std::move(chosen));
+    total_steps_ = steps_of(*batches_, s_);
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
     training_.schedule = shape_named(s_.schedule);
     training_.settings = {
-        s_.lr.value_or(default_rate(adapters_)), s_.clip, s_.spike, batches_->total(), s_.seed, s_.recompute};
+        s_.lr.value_or(default_rate(adapters_)), s_.clip, s_.spike, total_steps_, s_.seed, s_.recompute};
     training_.warmup =
-        static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(batches_->total())) : s_.warmup);
+        static_cast<Index>(s_.warmup < 1 ? std::ceil(s_.warmup * static_cast<double>(total_steps_)) : s_.warmup);
     training_.lowest_rate = training_.settings.rate > 0 ? s_.lr_min / training_.settings.rate : 0;
     for (const AdapterSummary& adapter : adapters_) {
       if (!adapter.positions.all) {
-        require_prompts(data_.examples, adapter.positions, s_.data.data);
-        require_prompts(valid_.examples(), adapter.positions, s_.valid.empty() ? s_.data.data : s_.valid);
-        require_prompts(retain_.examples(), adapter.positions, s_.retain);
+        require_prompts(data_.counts().without_prompt, adapter.positions, s_.data.data);
+        require_prompts(valid_.without_prompt(), adapter.positions, s_.valid);
+        require_prompts(retain_.without_prompt(), adapter.positions, s_.retain);
       }
     }
-    memory_ = engine().forecast(batches_->largest(), training_);
+    memory_ = forecast_memory(session_, engine().forecast(batches_->largest(), largest_measured(), training_));
     identity_ = {engine().base(), data_fingerprints(), identity_settings()};
   }
 
   int run() {
     announce();
     if (s_.dry_run) {
-      std::fputs("dry run: nothing was trained, nothing was written\n", stderr);
+      engine().begin_training(training_);
+      try_steps(engine(), *batches_, data_.counts(), total_steps_, memory_.total);
+      std::fputs("dry run: nothing was kept, nothing was written\n", stderr);
       return exit_success;
     }
     if (resumption_.finished) {
@@ -325,23 +277,19 @@ class Run {
  private:
   Engine& engine() { return session_.engine(); }
   /// Where samples and probes come from.
-  [[nodiscard]] std::span<const train::Example> shown_examples() const {
-    return valid_.empty() ? data_.examples : valid_.examples();
+  [[nodiscard]] std::vector<train::Example> shown_examples() const {
+    constexpr std::size_t enough = 64;
+    if (!valid_.empty()) {
+      return valid_.first(enough);
+    }
+    const std::vector<std::uint32_t> kept = data_.kept();
+    return data_.at(std::span(kept).first(std::min(enough, kept.size())));
   }
 
   void announce() {
     const models::LlamaConfig& c = session_.config();
     const Index all = models::parameter_count(c);
     const Index trainable = this->trainable();
-    std::vector<std::vector<std::string>> memory;
-    std::size_t total = 0;
-    for (const MemoryPart& part : memory_) {
-      if (part.name[0] != ' ') {
-        memory.push_back({part.name, bytes_text(part.bytes)});
-        total += part.bytes;
-      }
-    }
-    memory.push_back({"together", bytes_text(total)});
     const bool in_place = std::all_of(adapters_.begin(), adapters_.end(), [](const AdapterSummary& adapter) {
       return adapter.kind->sites == weight_sites;
     });
@@ -356,11 +304,11 @@ class Run {
         std::to_string(c.dim) + "; " + engine().precision() + " by " + engine().backend() + "\n" + adapters +
         "trainable " + with_commas(trainable) + " of " + with_commas(with_adapter) + " (" +
         fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(with_adapter), 4) + " %)\n" + "data      " +
-        s_.data.data + ": " + counts_text(data_) + "\n" + test_text("valid     ", valid_) +
+        s_.data.data + ": " + counts_text(data_.counts()) + "\n" + test_text("valid     ", valid_) +
         test_text("retain    ", retain_) + "training  " + masking_text() + "\n" + "steps     " +
-        std::to_string(batches_->total()) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
+        std::to_string(total_steps_) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
         " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
-        "memory    expected at most\n" + columns_text(memory, 10);
+        "memory    expected at most\n" + memory_.text(10);
     std::fputs(text.c_str(), stderr);
   }
 
@@ -376,6 +324,12 @@ class Run {
            (s_.init_adapter.empty() ? "" : " from " + s_.init_adapter) + " on layers " + words_of(adapter.layers) +
            positions + "\n" + columns_text(table, 10);
   }
+  /// The larger of the batches that are evaluated.
+  [[nodiscard]] train::Batch largest_measured() {
+    train::Batch valid = valid_.largest(s_.data.batch_size, engine().inserted());
+    train::Batch retain = retain_.largest(s_.data.batch_size, engine().inserted());
+    return valid.ragged.tokens() < retain.ragged.tokens() ? retain : valid;
+  }
   [[nodiscard]] Index trainable() const {
     Index count = 0;
     for (const AdapterSummary& adapter : adapters_) {
@@ -389,11 +343,12 @@ class Run {
 
   [[nodiscard]] std::string masking_text() const {
     const std::string what = s_.data.train_on == "all" ? "all tokens" : "completions only";
-    const text::ChatTemplate* const chat = data_.dialogues > 0 ? session_.chat() : nullptr;
-    return what + ": " + with_commas(data_.labelled) + " of " + with_commas(data_.tokens) + " tokens carry loss" +
-           (data_.dialogues == 0 ? ""
-            : chat != nullptr    ? "; rendered by the chat template"
-                                 : "; no chat template");
+    const text::ChatTemplate* const chat = data_.counts().dialogues > 0 ? session_.chat() : nullptr;
+    return what + ": " + with_commas(data_.counts().labelled) + " of " + with_commas(data_.counts().tokens) +
+           " tokens carry loss" +
+           (data_.counts().dialogues == 0 ? ""
+            : chat != nullptr             ? "; rendered by the chat template"
+                                          : "; no chat template");
   }
 
   [[nodiscard]] bool goes_on() const { return !resumption_.checkpoint.empty() || resumption_.finished; }
@@ -417,7 +372,7 @@ class Run {
       (void)validate(0);
     }
     before_ = scores();
-    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
+    samples_.emplace(session_, s_, shown_examples(), data_.counts().dialogues > 0);
     samples_->answer(session_, "before");
   }
 
@@ -460,7 +415,7 @@ class Run {
     valid_score_ = score("valid_score");
     best_score_ = score("best_score");
     before_ = io::json_get<io::Json>(notes, "before", where);
-    samples_.emplace(session_, s_, shown_examples(), data_.dialogues > 0);
+    samples_.emplace(session_, s_, shown_examples(), data_.counts().dialogues > 0);
     samples_->remember(notes.value("samples", io::Json()));
     tokens_ = io::json_get<Index>(notes, "tokens", where);
     seconds_before_ = io::json_get<double>(notes, "seconds", where);
@@ -491,13 +446,13 @@ class Run {
   }
 
   void train_all() {
-    progress_.emplace(batches_->total(), batches_->per_epoch(), s_.report_every, steps_);
+    progress_.emplace(total_steps_, batches_->per_epoch(), s_.report_every, steps_);
     if (!valid_losses_.empty()) {
       progress_->valid(valid_losses_.back().loss);
     }
     start_seconds_ = process_seconds();
     begin_ = Clock::now();
-    while (steps_ < batches_->total() && !interrupted() && !stops_early()) {
+    while (steps_ < total_steps_ && !interrupted() && !stops_early()) {
       const std::vector<train::Batch> batches = batches_->at(steps_);
       const train::StepReport report = engine().step(batches);
       io::Json record = {{"step", report.step},
@@ -522,8 +477,8 @@ class Run {
       progress_->step(report);
       const bool epoch_ends = steps_ % batches_->per_epoch() == 0;
       const bool is_due = s_.eval_every > 0 && steps_ % s_.eval_every == 0;
-      settle(std::move(record), !valid_.empty() && (steps_ == batches_->total() || epoch_ends || is_due),
-             s_.save_every > 0 && steps_ % s_.save_every == 0 && steps_ != batches_->total());
+      settle(std::move(record), !valid_.empty() && (steps_ == total_steps_ || epoch_ends || is_due),
+             s_.save_every > 0 && steps_ % s_.save_every == 0 && steps_ != total_steps_);
     }
     if (interrupted()) {
       if (steps_ > 0) {
@@ -696,13 +651,11 @@ class Run {
                        {"valid_loss", valid_losses_.empty() ? io::Json() : io::Json(valid_losses_.back().loss)},
                        {"tokens", tokens_},
                        {"tokens_per_second", static_cast<double>(tokens_) / std::max(train_seconds, 1e-9)}};
-    io::Json memory = io::Json::object();
     io::Json parts = io::Json::array();
-    for (const MemoryPart& part : memory_) {
+    for (const MemoryPart& part : memory_.parts) {
       if (part.name[0] != ' ') {
         parts.push_back({{"name", part.name}, {"bytes", part.bytes}});
       }
-      memory[part.name.substr(part.name.find_first_not_of(' '))] = part.bytes;
     }
     return {
         {"graft", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) + "." +
@@ -720,14 +673,18 @@ class Run {
           {"vocab", c.vocab},
           {"precision", engine().precision()},
           {"backend", engine().backend()}}},
-        {"data", counts_json(s_.data.data, data_)},
+        {"data", counts_json(s_.data.data, data_.counts())},
         {"valid", valid_.json()},
         {"valid_examples", valid_.size()},
         {"retain", retain_.json()},
         {"scores", {{"before", before_}, {"after", after}}},
         {"machine", machine_json()},
         {"samples", samples_->json()},
-        {"memory", {{"forecast_bytes", memory}, {"parts", parts}, {"peak_bytes", peak_memory()}}},
+        {"memory",
+         {{"forecast_bytes", memory_.json()},
+          {"parts", parts},
+          {"forecast_peak_bytes", memory_.total},
+          {"peak_bytes", peak_memory()}}},
         {"times", {{"start_to_first_step", start_seconds_}, {"training", train_seconds}, {"all", process_seconds()}}},
         {"result", result}};
   }
@@ -773,6 +730,7 @@ class Run {
                      {"steps", training_.settings.total_steps},
                      {"seed", s_.seed},
                      {"shuffle", !s_.no_shuffle},
+                     {"group_by_length", s_.group_by_length},
                      {"eval_every", s_.eval_every},
                      {"save_every", s_.save_every},
                      {"keep", s_.keep},
@@ -865,12 +823,13 @@ class Run {
   std::vector<AdapterWords> words_;  // none where an adapter goes on
   Session session_;
   Index window_;
-  train::Dataset data_;
+  train::ExampleFile data_;
   TestSet valid_, retain_;
-  std::optional<Batches> batches_;
+  std::optional<train::EpochBatches> batches_;
+  Index total_steps_ = 0;
   TrainingRequest training_;
   std::vector<AdapterSummary> adapters_;
-  std::vector<MemoryPart> memory_;
+  MemoryForecast memory_;
   std::vector<LossPoint> losses_, valid_losses_;
   Score valid_score_;
   io::Json before_;  // scores
@@ -896,10 +855,16 @@ int finetune(const FinetuneSettings& settings) {
   if (!settings.init_adapter.empty()) {
     refuse_plain_flags(settings.adapter, "has no meaning beside --init-adapter, which brings its own");
   }
-  check_numbers(settings);
   (void)shape_named(settings.schedule);
   (void)format_named(settings.format);
-  return Run(settings).run();
+  const DataFiles files = data_files(settings.data.data);
+  FinetuneSettings found = settings;
+  found.data.data = training_file(settings.data.data, files);
+  if (found.valid.empty() && found.val_split == 0) {
+    found.valid = files.valid;  // a folder's own
+  }
+  check_numbers(found);
+  return Run(found).run();
 }
 
 }  // namespace graft::program

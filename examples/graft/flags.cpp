@@ -46,8 +46,8 @@ void add_model_flags(CLI::App& app, ModelSettings& model) {
 void add_data_flags(CLI::App& app, DataSettings& data) {
   app.add_option("-f,--data,--file,--train-file,--data-dir,--jsonl-train", data.data,
                  "JSONL or JSON list of {prompt, completion}, {instruction, input, output}, {messages}, {question, "
-                 "answer}, {text} or {input_ids, labels}")
-      ->type_name("FILE");
+                 "answer}, {text} or {input_ids, labels}; a .txt file; or a folder with train, valid and test")
+      ->type_name("PATH");
   app.add_option("-c,--max-seq-len,--seq-len,--max-seq-length,--sequence-len", data.max_seq_len,
                  "longer examples are cut here, and counted")
       ->type_name("TOKENS");
@@ -126,6 +126,8 @@ void add_learning_flags(CLI::App& app, FinetuneSettings& s) {
   app.add_flag("--grad-checkpoint,--gradient-checkpointing,--recompute", s.recompute,
                "keep only the inputs of the blocks and compute each again on the way back: less memory, more time");
   app.add_option("--seed", s.seed, "of starts, order and dropout")->type_name("N")->capture_default_str();
+  app.add_flag("--group-by-length,--group_by_length,--sort-by-length", s.group_by_length,
+               "batches of like lengths, the longest first");
   app.add_flag("--no-shuffle", s.no_shuffle, "keep the order of the file");
 }
 
@@ -304,11 +306,42 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("A,B,...");
   eval_app.add_option("--logits", evaluation.logits, "write the logits of every token, tokens x vocabulary")
       ->type_name("OUT.npy");
+  eval_app
+      .add_option("--task", evaluation.task,
+                  "judge answers as a benchmark does: arc_easy, arc_challenge, openbookqa, boolq, sst2, commonsense, "
+                  "choice, gsm8k, drop, qa or perplexity; list explains them")
+      ->type_name("NAME");
+  eval_app.add_flag("--apply-chat-template", evaluation.apply_chat_template,
+                    "--task: ask through the chat template (default: the prompt as it stands)");
+  eval_app.add_option("--limit", evaluation.limit, "--task: the first N items only")->type_name("N");
+  eval_app
+      .add_option("--max-tokens,--max-new-tokens", evaluation.max_tokens,
+                  "--task: tokens of an answer at most (default: the task's)")
+      ->type_name("N");
   eval_app.add_flag("--json", evaluation.json, "one JSON object on stdout");
   eval_app.footer(
       "Example, after that of finetune:\n"
       "  graft eval --model examples/models/village --adapter build/run --data examples/data/village/heldout.jsonl \\\n"
-      "    --choices yes,no --no-eos --json");
+      "    --choices yes,no --no-eos --json\n"
+      "A task, as the common evaluation harness defines it (--task list shows them all):\n"
+      "  graft eval --model examples/models/village --data examples/data/village/stories.jsonl --task qa --limit 20");
+
+  PreviewSettings previewing;
+  CLI::App& preview_app =
+      *app.add_subcommand("preview", "the first examples token by token: id, text, what is trained and edited");
+  add_model_flags(preview_app, previewing.tuning.model);
+  add_data_flags(preview_app, previewing.tuning.data);
+  add_adapter_flags(preview_app, previewing.tuning);
+  preview_app.add_option("-n,--count,--preview", previewing.count, "examples to show")
+      ->type_name("N")
+      ->capture_default_str();
+  preview_app.add_option("--html", previewing.html, "also write them as one self-contained page")
+      ->type_name("OUT.html");
+  preview_app.add_flag("--json", previewing.json, "one JSON object on stdout");
+  preview_app.footer(
+      "Example, in graft's own folder:\n"
+      "  graft preview --model examples/models/village --data examples/data/village/train.jsonl --no-eos -n 2 \\\n"
+      "    --adapter loreft --positions f2+l2 --html build/preview.html");
 
   GenerateSettings generation;
   CLI::App& generate_app = *app.add_subcommand("generate", "continue a text or answer a question");
@@ -429,8 +462,8 @@ int run_command_line(int count, const char* const* arguments) {
       "  graft select --model examples/models/village --rank 16 --out build/village.skeletons --report\n"
       "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
 
-  for (CLI::App* sub :
-       {&finetune_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app, &report_app, &select_app}) {
+  for (CLI::App* sub : {&finetune_app, &preview_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app,
+                        &report_app, &select_app}) {
     sub->allow_extras();
   }
   app.footer(
@@ -480,8 +513,8 @@ int run_command_line(int count, const char* const* arguments) {
   const auto chosen = app.get_subcommands();
   if (chosen.empty()) {
     const auto left = app.remaining();
-    const std::vector<std::string> names = {"finetune", "eval",  "generate", "chat",
-                                            "inspect",  "merge", "report",   "select"};
+    const std::vector<std::string> names = {"finetune", "preview", "eval",   "generate", "chat",
+                                            "inspect",  "merge",   "report", "select"};
     if (left.empty()) {
       std::fputs(app.help().c_str(), stderr);
       return exit_error;
@@ -507,6 +540,14 @@ int run_command_line(int count, const char* const* arguments) {
     require_given(tuning.data.data, "--data", "a JSONL file to train on");
     require_given(tuning.out, "--out", "a folder for the adapter");
     return finetune(tuning);
+  }
+  if (chosen.front() == &preview_app) {
+    require_given(previewing.tuning.model.model, "--model", model_what);
+    require_given(previewing.tuning.data.data, "--data", "a JSONL file to look into");
+    return preview(previewing);
+  }
+  if (chosen.front() == &eval_app && evaluation.task == "list") {
+    return evaluate(evaluation);
   }
   if (chosen.front() == &eval_app) {
     require_given(evaluation.model.model, "--model", model_what);

@@ -16,6 +16,8 @@
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
 
+#include "countdown.hpp"
+
 namespace graft::program {
 
 void use_threads([[maybe_unused]] Index count) {
@@ -79,14 +81,29 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
   if (const Index halves = count_f16(checkpoint_); halves > 0) {
     std::fprintf(stderr, "%s: %td F16 tensors are converted to %s\n", settings.model.c_str(), halves, dtype.c_str());
   }
-  auto reading = std::async(std::launch::async, [&] {
-    return models::load_tokenizer(checkpoint_, settings.tokenizer, &text::compile_pcre2);
-  });
+  auto reading = std::async(std::launch::async, [&] { read_tokenizer(settings); });
   engine_ = dtype == "bf16" ? make_bf16_engine(checkpoint_) : make_fp32_engine(checkpoint_);
-  tokenizer_ = reading.get();
+  reading.get();
   if (file) {
     engine_->load_adapter(*file);
   }
+  read_chat(settings);
+}
+
+Session Session::without_weights(const ModelSettings& settings) {
+  use_threads(settings.threads);
+  Session session;
+  session.checkpoint_ = models::open_checkpoint(settings.model);
+  session.read_tokenizer(settings);
+  session.read_chat(settings);
+  return session;
+}
+
+void Session::read_tokenizer(const ModelSettings& settings) {
+  tokenizer_ = models::load_tokenizer(checkpoint_, settings.tokenizer, &text::compile_pcre2);
+}
+
+void Session::read_chat(const ModelSettings& settings) {
   const bool named = settings.chat_template != "auto";
   if (!tokenizer_ || settings.chat_template == "none" || (!named && tokenizer_->chat_template().empty())) {
     return;
@@ -145,15 +162,17 @@ train::Choices Session::load_choices(const DataSettings& data, const std::string
   return train::load_choices(path, options(data, longest), answers);
 }
 
-train::Dataset Session::load(const DataSettings& data, const std::string& path, Index longest,
-                             bool keep_unlabelled) const {
+train::ExampleFile Session::open(const DataSettings& data, const std::string& path, Index longest,
+                                 bool keep_unlabelled) const {
   train::DatasetOptions options = this->options(data, longest);
   options.keep_unlabelled = keep_unlabelled;
-  train::Dataset dataset = train::load_dataset(path, options);
-  if (chat_error_ && dataset.dialogues > 0) {
+  Countdown countdown("reading " + path, "records");
+  train::ExampleFile file(path, options, [&](Index done, Index all) { countdown.at(done, all); });
+  countdown.clear();
+  if (chat_error_ && file.counts().dialogues > 0) {
     throw Error(*chat_error_);
   }
-  return dataset;
+  return file;
 }
 
 }  // namespace graft::program

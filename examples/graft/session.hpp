@@ -22,14 +22,16 @@ class Session {
   /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them, and puts the adapter of a folder
   /// on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
   explicit Session(const ModelSettings& settings, const std::string& adapter = "", bool trains_weights = false);
+  /// The same without weights: there is no engine().
+  [[nodiscard]] static Session without_weights(const ModelSettings& settings);
 
   [[nodiscard]] const models::Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] const models::LlamaConfig& config() const { return checkpoint_.config; }
   [[nodiscard]] Engine& engine() { return *engine_; }
 
+  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
   /// The tokenizer, or train.424 where the model has none.
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
-  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
   /// The template that conversations go through; null where the model has none of its own and none was asked for. One
   /// that is not known is text.340.
   [[nodiscard]] const text::ChatTemplate* chat() const;
@@ -38,12 +40,16 @@ class Session {
   /// Questions with a fixed list of answers, those longer than `longest` tokens left out.
   [[nodiscard]] train::Choices load_choices(const DataSettings& data, const std::string& path, Index longest,
                                             const std::vector<std::string>& answers) const;
-  /// The examples of a file, cut at `longest` tokens.
-  [[nodiscard]] train::Dataset load(const DataSettings& data, const std::string& path, Index longest,
-                                    bool keep_unlabelled = false) const;
+  /// The examples of a file, cut at `longest` tokens; counting those of a large one says on stderr how far it is.
+  [[nodiscard]] train::ExampleFile open(const DataSettings& data, const std::string& path, Index longest,
+                                        bool keep_unlabelled = false) const;
+  /// How records become examples.
+  [[nodiscard]] train::DatasetOptions options(const DataSettings& data, Index longest) const;
 
  private:
-  [[nodiscard]] train::DatasetOptions options(const DataSettings& data, Index longest) const;
+  Session() = default;
+  void read_tokenizer(const ModelSettings& settings);
+  void read_chat(const ModelSettings& settings);
 
   models::Checkpoint checkpoint_;
   std::unique_ptr<Engine> engine_;

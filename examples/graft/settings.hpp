@@ -65,6 +65,7 @@ struct FinetuneSettings {
   Index steps = 0;  // 0: --epochs decides
   std::uint64_t seed = 0;
   bool no_shuffle = false;
+  bool group_by_length = false;
 
   std::string out;
   std::string format = "auto";
@@ -94,6 +95,17 @@ struct EvalSettings {
   std::vector<std::string> choices;
   std::string adapter;
   std::string logits;
+  std::string task;  // empty: loss and accuracy of a data file
+  bool apply_chat_template = false;
+  Index limit = 0;       // items of a task; 0: all
+  Index max_tokens = 0;  // 0: the task's own
+  bool json = false;
+};
+
+struct PreviewSettings {
+  FinetuneSettings tuning;  // model, data and adapters
+  Index count = 3;
+  std::string html;
   bool json = false;
 };
 

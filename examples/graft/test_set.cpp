@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_set.hpp"
 
+#include <algorithm>  // count_if, min, partial_sort
+#include <span>
+
 #include "words.hpp"
 
 namespace graft::program {
@@ -8,11 +11,13 @@ namespace graft::program {
 TestSet::TestSet(const Session& session, const DataSettings& data, const std::string& path, Index longest,
                  const std::vector<std::string>& answers, bool keep_unlabelled) {
   if (answers.empty()) {
-    train::Dataset read = session.load(data, path, longest, keep_unlabelled);
+    own_ = std::make_shared<const train::ExampleFile>(session.open(data, path, longest, keep_unlabelled));
+    file_ = own_.get();
+    list_ = file_->kept();
+    const train::DatasetCounts& read = file_->counts();
     counts_ = {read.records, read.cut, read.too_long + read.untrained, read.tokens};
     json_ = counts_json(path, read);
     text_ = path + ": " + counts_text(read);
-    examples_ = std::move(read.examples);
     return;
   }
   choices_ = session.load_choices(data, path, longest, answers);
@@ -23,24 +28,64 @@ TestSet::TestSet(const Session& session, const DataSettings& data, const std::st
 }
 
 Index TestSet::size() const {
-  return choices_ ? std::ssize(choices_->right) : std::ssize(examples_);
+  return choices_ ? std::ssize(choices_->right) : std::ssize(list_);
+}
+
+Index TestSet::without_prompt() const {
+  if (choices_) {
+    return std::count_if(choices_->examples.begin(), choices_->examples.end(),
+                         [](const train::Example& example) { return example.prompt == 0; });
+  }
+  return own_ ? own_->counts().without_prompt : 0;  // records of the training file are counted there
+}
+
+std::vector<train::Example> TestSet::first(std::size_t count) const {
+  if (choices_) {
+    const auto& all = choices_->examples;
+    return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size()))};
+  }
+  return file_->at(std::span(list_).first(std::min(count, list_.size())));
+}
+
+train::Batch TestSet::largest(Index batch_size, Index inserted) const {
+  if (empty()) {
+    return {};
+  }
+  if (!choices_) {
+    return train::EpochBatches(*file_, {.batch_size = batch_size, .inserted = inserted}, list_).largest();
+  }
+  std::vector<Index> order = train::epoch_order(std::ssize(choices_->examples), Random(0));
+  const Index count = std::min(batch_size, std::ssize(order));
+  std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](Index a, Index b) {
+    const auto length = [&](Index i) { return choices_->examples[static_cast<std::size_t>(i)].ids.size(); };
+    return length(a) > length(b);
+  });
+  order.resize(static_cast<std::size_t>(count));
+  return train::make_batch(choices_->examples, order, inserted);
 }
 
 Score TestSet::measure(Engine& engine, Index batch_size, const LogitsVisitor& visit) const {
-  const std::vector<train::Evaluation> each = engine.evaluate(examples(), batch_size, visit);
   if (choices_) {
-    const train::ChoiceScore score = train::choose(*choices_, each);
+    const train::ChoiceScore score = train::choose(*choices_, engine.evaluate(choices_->examples, batch_size, visit));
     return {score.likelihood.loss(), score.likelihood.perplexity(), score.accuracy(), score.likelihood.tokens};
   }
-  const train::Evaluation found = train::total(each);
+  train::Evaluation found;
+  const Index slice = 32 * batch_size;  // examples in memory at once
+  for (Index first = 0; first < size(); first += slice) {
+    const auto part = std::span(list_).subspan(static_cast<std::size_t>(first),
+                                               static_cast<std::size_t>(std::min(slice, size() - first)));
+    std::vector<train::Evaluation> each = engine.evaluate(file_->at(part), batch_size, visit);
+    each.insert(each.begin(), found);
+    found = train::total(each);
+  }
   return {found.loss(), found.perplexity(), found.accuracy(), found.tokens};
 }
 
-io::Json counts_json(const std::string& path, const train::Dataset& data) {
+io::Json counts_json(const std::string& path, const train::DatasetCounts& data) {
   return {{"path", path},
           {"keys", data.keys},
           {"records", data.records},
-          {"examples", data.examples.size()},
+          {"examples", data.records - data.too_long - data.untrained},
           {"cut", data.cut},
           {"too_long", data.too_long},
           {"untrained", data.untrained},
@@ -48,7 +93,7 @@ io::Json counts_json(const std::string& path, const train::Dataset& data) {
           {"trained_tokens", data.labelled}};
 }
 
-std::string counts_text(const train::Dataset& data) {
+std::string counts_text(const train::DatasetCounts& data) {
   std::string text =
       with_commas(data.records) + " records {" + data.keys + "}, " + with_commas(data.tokens) + " tokens";
   text += data.cut > 0 ? "; " + with_commas(data.cut) + " cut" : "";

@@ -2,12 +2,16 @@
 // TestSet: a file that a model is measured on: texts and answers, or, with --choices, questions with a fixed list of them.
 #pragma once
 
+#include <cstdint>
+#include <memory>  // shared_ptr
 #include <optional>
 #include <string>
+#include <utility>  // move
 #include <vector>
 
 #include <graft/io/json.hpp>
 #include <graft/train/choices.hpp>
+#include <graft/train/epoch_batches.hpp>
 
 #include "session.hpp"
 
@@ -23,19 +27,22 @@ struct Score {
 class TestSet {
  public:
   TestSet() = default;
-  explicit TestSet(std::vector<train::Example> examples) : examples_(std::move(examples)) {}
-  /// Reads the file, cut at `longest` tokens; with `answers` its records are questions.
+  /// Some records of a file that outlives this.
+  TestSet(const train::ExampleFile& file, std::vector<std::uint32_t> list) : file_(&file), list_(std::move(list)) {}
+  /// Opens the file, cut at `longest` tokens; with `answers` its records are questions.
   TestSet(const Session& session, const DataSettings& data, const std::string& path, Index longest,
           const std::vector<std::string>& answers, bool keep_unlabelled = false);
 
-  [[nodiscard]] bool empty() const { return examples().empty(); }
+  [[nodiscard]] bool empty() const { return size() == 0; }
   /// Questions or examples.
   [[nodiscard]] Index size() const;
-  /// What the model runs on: a question stands in it once with every answer.
-  [[nodiscard]] const std::vector<train::Example>& examples() const {
-    return choices_ ? choices_->examples : examples_;
-  }
+  /// The first examples, at most `count` of them.
+  [[nodiscard]] std::vector<train::Example> first(std::size_t count) const;
+  /// Examples that are trained from their first token on: there is no position in their prompts.
+  [[nodiscard]] Index without_prompt() const;
   [[nodiscard]] Score measure(Engine& engine, Index batch_size, const LogitsVisitor& visit = {}) const;
+  /// The batch that needs the most memory; empty where the set is.
+  [[nodiscard]] train::Batch largest(Index batch_size, Index inserted) const;
 
   /// Records read, records cut, records left out, and tokens of what is measured.
   struct Counts {
@@ -47,7 +54,9 @@ class TestSet {
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
-  std::vector<train::Example> examples_;
+  std::shared_ptr<const train::ExampleFile> own_;  // where it opened the file itself
+  const train::ExampleFile* file_ = nullptr;
+  std::vector<std::uint32_t> list_;  // records of the file
   std::optional<train::Choices> choices_;
   Counts counts_;
   io::Json json_;
@@ -55,7 +64,7 @@ class TestSet {
 };
 
 /// The counts of a data file, for run.json and for people.
-[[nodiscard]] io::Json counts_json(const std::string& path, const train::Dataset& data);
-[[nodiscard]] std::string counts_text(const train::Dataset& data);
+[[nodiscard]] io::Json counts_json(const std::string& path, const train::DatasetCounts& data);
+[[nodiscard]] std::string counts_text(const train::DatasetCounts& data);
 
 }  // namespace graft::program

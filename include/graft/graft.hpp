@@ -4,10 +4,6 @@
 #pragma once
 
 #include <graft/adapter.hpp>
-#include <graft/backend.hpp>
-#include <graft/optimizer.hpp>
-#include <graft/schedule.hpp>
-#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
@@ -43,6 +39,7 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
+#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -94,6 +91,8 @@
 #include <graft/io/nearest.hpp>
 #include <graft/io/npy.hpp>
 #include <graft/io/path.hpp>
+#include <graft/io/record_index.hpp>
+#include <graft/io/record_scanner.hpp>
 #include <graft/io/safetensors.hpp>
 #include <graft/io/state_dict.hpp>
 #include <graft/io/tensor_ref.hpp>
@@ -144,9 +143,11 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
+#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
+#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -181,11 +182,14 @@
 #include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/epoch.hpp>
+#include <graft/train/epoch_batches.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/first_non_finite.hpp>
 #include <graft/train/generate.hpp>
 #include <graft/train/loss_mean.hpp>
+#include <graft/train/make_example.hpp>
 #include <graft/train/probe.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>
+#include <graft/version.hpp>

@@ -31,6 +31,16 @@ TEST_CASE("each sequence has its own room, and its tokens fill it by position") 
   CHECK((spans[1].query_begin == 2 && spans[1].query_rows == 1 && spans[1].key_begin == 10 && spans[1].key_rows == 8));
 }
 
+TEST_CASE("sequences that are left keep their rooms when others have ended") {
+  models::KeyStore<float> store(config(), 4, 10);
+  store.slots = {1, 3};
+  Ragged batch;
+  batch.push(1, 4, 5);
+  batch.push(2, 4, 7);
+  CHECK(store.rows(batch) == std::vector<Index>{15, 37, 38});
+  CHECK(store.spans(batch)[1].key_begin == 30);
+}
+
 TEST_CASE("a sequence that outgrows its room is refused") {
   const models::KeyStore<float> store(config(), 1, 10);
   Ragged batch;

@@ -8,7 +8,7 @@ import subprocess
 from program import GOLDEN, GRAFT, ROOT, folder, good, graft, run_tests, token_records, write_lines
 
 MODEL = GOLDEN / "models" / "llama-gqa"
-SUBCOMMANDS = ["finetune", "eval", "generate", "chat", "merge", "report", "inspect"]
+SUBCOMMANDS = ["finetune", "preview", "eval", "generate", "chat", "merge", "report", "inspect"]
 
 
 def test_help_holds_an_example():
@@ -54,7 +54,7 @@ def test_aliases():
                       ["--gradient-accumulation-steps", 1], ["-c", 64], ["--seq-len", 64], ["--max-seq-length", 64],
                       ["--sequence-len", 64], ["--grad-clip", 1], ["--max-grad-norm", 1], ["-wd", 0.1], ["--mask-prompt"],
                       ["--assistant-loss-only"], ["--train-on-completions"], ["-t", 1], ["--val_set_size", 2],
-                      ["--eval-file", data], ["--save-steps", 1], ["--steps-per-eval", 1], ["--steps-per-report", 1]]:
+                      ["--eval-file", data], ["--group_by_length"], ["--sort-by-length"], ["--save-steps", 1], ["--steps-per-eval", 1], ["--steps-per-report", 1]]:
             good("finetune", *base, *words)
         for words in [["--reft-rank", 2, "-p", "f1+l1", "-sw"], ["--position", "all"], ["--reft-layers", "1", "--tied"]]:
             good("finetune", *base, "--adapter", "loreft", *words)

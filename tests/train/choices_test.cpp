@@ -54,6 +54,23 @@ TEST_CASE("the answer whose tokens are likeliest together is chosen; the loss is
   CHECK(score.likelihood.tokens == 4);
 }
 
+TEST_CASE("divided by the characters of the answers, a longer answer may win") {
+  const text::Tokenizer tokenizer = models::read_tokenizer(test::golden("tokenizer/bytelevel-smollm"), 0);
+  train::Record record;
+  record.prompt = "Which?";
+  record.completion = " no";
+  const std::vector<train::Question> questions = {{record, {"no", "\xC3\xA4\xC3\xB6\xC3\xBC yes"}, 1}, {record, {"a", "b", "c"}, 2}};
+  const train::Choices choices =
+      train::make_choices(questions, {.tokenizer = &tokenizer}, "q", [](Index) { return "q"; });
+  CHECK(choices.begins == std::vector<Index>{0, 2, 5});
+  CHECK(choices.characters == std::vector<Index>{2, 7, 1, 1, 1});
+  const std::vector<train::Evaluation> each = {{3, 1, 0}, {7, 4, 0}, {3, 1, 0}, {2, 1, 0}, {1, 1, 0}};
+  const train::ChoiceScore score = train::choose(choices, each);
+  CHECK(score.right == 1);
+  CHECK(score.right_norm == 2);
+  CHECK(score.accuracy_norm() == 1);
+}
+
 TEST_CASE("an answer that is none of the list, and questions that do not fit, are errors that say so") {
   const Error other = test::error_of([] { (void)load_questions(two_questions, {"yes", "maybe"}); });
   CHECK(other.id() == "train.428");

@@ -183,6 +183,72 @@ TEST_CASE("a JSON list holds the same records as lines do") {
   CHECK(list.keys == "input_ids");
 }
 
+TEST_CASE("a file on the disk gives the examples that a file in memory gives, in any order and on any thread") {
+  const text::Tokenizer tokenizer = smollm();
+  const train::DatasetOptions options{.tokenizer = &tokenizer, .longest = 12};
+  std::string rows;
+  for (int i = 0; i < 100; ++i) {
+    rows += R"({"prompt": "Count to )" + std::to_string(i) + R"(", "completion": ")" +
+            std::string(static_cast<std::size_t>(i), 'a') + "\"}\n\n";
+  }
+  const test::TempFolder folder;
+  const train::ExampleFile file(folder.write("data.jsonl", rows), options);
+  const train::Dataset data = train::load_dataset(file.path(), options);
+  CHECK(file.counts().records == 100);
+  CHECK(file.counts().cut > 0);
+  CHECK(file.counts().tokens == data.tokens);
+  const std::vector<std::uint32_t> kept = file.kept();
+  REQUIRE(kept.size() == data.examples.size());
+  for (const std::size_t i : {99, 0, 50, 7}) {
+    const train::Example example = file.at(Index{kept[i]});
+    CHECK(example.ids == data.examples[i].ids);
+    CHECK(example.labels == data.examples[i].labels);
+    CHECK(example.prompt == data.examples[i].prompt);
+    CHECK(file.tokens(kept[i]) == std::ssize(example.ids));
+  }
+  CHECK(file.line(99) == 199);
+  CHECK(file.record(3).prompt == "Count to 3");
+}
+
+TEST_CASE("the first mistake of a file is told, whichever thread meets one first, and progress reaches the end") {
+  const test::TempFolder folder;
+  std::string rows;
+  for (int i = 0; i < 20000; ++i) {
+    rows += i == 9000 || i == 12000 ? "{\"input_ids\": [9]}\n" : "{\"input_ids\": [1, 2]}\n";
+  }
+  const std::string path = folder.write("data.jsonl", rows);
+  CHECK_THAT(test::error_of([&] { (void)train::ExampleFile(path, {.vocab = 4}); }).where(),
+             test::contains("data.jsonl:9001"));
+  Index told = 0;
+  const train::ExampleFile file(path, {}, [&](Index done, Index all) {
+    CHECK(all == 20000);
+    told = done;
+  });
+  CHECK(told == 20000);
+}
+
+TEST_CASE("a masked prompt, and examples that are trained whole, are counted") {
+  const train::Dataset data = load_rows(
+      "{\"input_ids\": [1, 2, 3]}\n{\"input_ids\": [1, 2], \"labels\": [-100, 2]}\n"
+      "{\"input_ids\": [1, 2, 3], \"labels\": [1, -100, 3]}\n",
+      {});
+  CHECK(data.all_trained == 1);
+  CHECK(data.without_prompt == 2);
+}
+
+TEST_CASE("a plain text is trained whole, in pieces that the window holds") {
+  const text::Tokenizer tokenizer = llama2();
+  const test::TempFolder folder;
+  const std::string text =
+      "Once upon a time there was a cat.\nIt sat on the mat.\n\nIt was \xC3\xA4 cat \xF0\x9F\x90\xB1.";
+  const train::Dataset data =
+      train::load_dataset(folder.write("story.txt", text), {.tokenizer = &tokenizer, .longest = 24});
+  CHECK(data.keys == "plain text");
+  CHECK(data.cut + data.too_long + data.untrained == 0);
+  CHECK(data.records > 3);
+  CHECK(data.all_trained == data.records);
+}
+
 TEST_CASE("data that cannot be used is refused with the place of the mistake") {
   const text::Tokenizer tokenizer = smollm();
   const Error id = refused("{\"input_ids\": [1]}\n{\"input_ids\": [1, 4]}", {.vocab = 4});
@@ -193,6 +259,7 @@ TEST_CASE("data that cannot be used is refused with the place of the mistake") {
   CHECK(refused("{\"input_ids\": [1, 2], \"prompt_length\": 3}", {}).id() == "train.425");
   CHECK(refused("\n\n", {}).id() == "train.426");
   CHECK(refused("[]", {}).id() == "train.426");
+  CHECK(refused("7", {}).id() == "io.241");
   const Error unusable = refused("{\"input_ids\": [1, 2, 3], \"labels\": [-100, -100, 3]}", {.longest = 2});
   CHECK(unusable.id() == "train.427");
   CHECK_THAT(unusable.what(), test::contains("none of the 1 records") && test::contains("2 tokens"));

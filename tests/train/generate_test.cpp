@@ -92,6 +92,39 @@ TEST_CASE("cached generation equals uncached, with edits of the prompt, edits of
   }
 }
 
+TEST_CASE("several prompts together give what each gives alone, however long they are and whenever they end") {
+  const backends::Reference be;
+  Model model = golden_model();
+  model.config.context = 24;
+  const std::vector<Ids> prompts = {{7, 30, 101, 64, 5, 9}, {3}, {8, 8, 2, 60, 44, 12, 90, 31, 5, 17, 4}, {64, 5}};
+  for (const bool bare : {true, false}) {
+    Tuned attached = tuned(be, model, ends(1, 2));
+    Tuned* const adapter = bare ? nullptr : &attached;
+    for (const double temperature : {0.0, 1.0}) {
+      train::GenerateOptions options{.most = 15, .sampling = {temperature, 0.9, 4}};
+      std::vector<Ids> alone;
+      for (const Ids& prompt : prompts) {
+        alone.push_back(train::generate(be, model, adapter, prompt, options, go_on));
+      }
+      CHECK(alone[0].size() == 15);
+      CHECK(alone[2].size() == 13);  // the window ends it
+      options.stop = {alone[0][4]};
+      for (std::size_t i = 0; i < prompts.size(); ++i) {
+        alone[i] = train::generate(be, model, adapter, prompts[i], options, [&](std::int32_t) { return i != 1; });
+      }
+      CHECK(alone[1].size() == 1);  // its listener ends it
+      std::vector<Ids> told(prompts.size());
+      const auto together = train::generate_batch(be, model, adapter, std::span<const Ids>(prompts), options,
+                                                  [&](Index i, std::int32_t id) {
+                                                    told[static_cast<std::size_t>(i)].push_back(id);
+                                                    return i != 1;
+                                                  });
+      CHECK(together == alone);
+      CHECK(told == alone);
+    }
+  }
+}
+
 TEST_CASE("a stop id ends the text and is part of it; a listener ends it too") {
   const backends::Reference be;
   const Model model = golden_model();

@@ -16,6 +16,7 @@ template <scalar C>
 struct KeyStore {
   std::vector<Tensor<C>> k, v;  ///< a layer each, (sequences * capacity, G*K)
   Index capacity = 0;           ///< tokens of a sequence
+  std::vector<Index> slots;     ///< whose room each sequence of the next batch fills; empty: its own number's
 
   KeyStore() = default;
   /// Room for `room` tokens of each sequence, in every layer of the model.
@@ -32,7 +33,7 @@ struct KeyStore {
     for (Index i = 0; i < batch.sequences(); ++i) {
       const Index keys = batch.start[static_cast<std::size_t>(i)] + batch.length(i);
       require(keys <= capacity, "model.540", "KeyStore: a sequence has outgrown the room that was made for it");
-      all.push_back({batch.begin(i), batch.length(i), i * capacity, keys});
+      all.push_back({batch.begin(i), batch.length(i), slot(i) * capacity, keys});
     }
     return all;
   }
@@ -41,10 +42,15 @@ struct KeyStore {
     std::vector<Index> all;
     for (Index i = 0; i < batch.sequences(); ++i) {
       for (Index j = 0; j < batch.length(i); ++j) {
-        all.push_back(i * capacity + batch.start[static_cast<std::size_t>(i)] + j);
+        all.push_back(slot(i) * capacity + batch.start[static_cast<std::size_t>(i)] + j);
       }
     }
     return all;
+  }
+
+ private:
+  [[nodiscard]] Index slot(Index sequence) const {
+    return slots.empty() ? sequence : slots[static_cast<std::size_t>(sequence)];
   }
 };
 

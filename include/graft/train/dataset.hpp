@@ -1,221 +1,212 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dataset: the examples of a data file, with a count of every record that was cut or left out.
-//
-// A conversation is rendered by the chat template and trained on what the assistant says; without a template a prompt is
-// followed by its completion as they stand. The token that ends an answer is trained, nothing after it is kept.
+// ExampleFile: the examples of a data file, read and tokenised when they are asked for, with a count of every record that
+// was cut or left out. Dataset: the same, all in memory.
 #pragma once
 
-#include <algorithm>  // min, mismatch
+#include <algorithm>  // find, max, min, min_element
+#include <cstddef>    // nullptr_t
 #include <cstdint>
+#include <span>
 #include <string>
-#include <utility>  // move
+#include <type_traits>  // invoke_result_t, is_null_pointer_v
 #include <vector>
 
 #include <graft/base/require.hpp>
 #include <graft/core/parallel.hpp>
-#include <graft/io/jsonl.hpp>
-#include <graft/text/tokenizer.hpp>
-#include <graft/train/record.hpp>
+#include <graft/io/json.hpp>
+#include <graft/io/record_index.hpp>
+#include <graft/train/make_example.hpp>
 
 namespace graft::train {
 
-/// How records become examples. Tokenizer and template outlive the call; without a tokenizer only ids are data.
-struct DatasetOptions {
-  const text::Tokenizer* tokenizer = nullptr;  ///< null: only ids are data
-  const text::ChatTemplate* chat = nullptr;    ///< null: prompt and completion as they stand
-  Index vocab = 0;                             ///< ids at or above it are train.423; 0 = not checked
-  Index longest = 0;                           ///< tokens that an example may have; 0 = any number
-  bool train_on_all = false;                   ///< prompts and other turns too
-  bool close = true;                           ///< a text, or an answer without a template, ends with EOS
-  bool keep_unlabelled = false;                ///< evaluation shows the logits of every record
+/// What the records of a file became.
+struct DatasetCounts {
+  std::string keys;          ///< of the first record
+  Index records = 0;         ///< of the file
+  Index cut = 0;             ///< longer than allowed; their ends were lost
+  Index too_long = 0;        ///< left out: the prompt alone fills the window
+  Index untrained = 0;       ///< left out: no token of it is trained
+  Index dialogues = 0;       ///< records that a chat template has a say in
+  Index tokens = 0;          ///< of the examples
+  Index labelled = 0;        ///< of them, trained ones
+  Index all_trained = 0;     ///< examples without a single masked token
+  Index none_trained = 0;    ///< examples without a trained token (options.keep_unlabelled)
+  Index without_prompt = 0;  ///< examples that are trained from their first token on
 };
 
 /// Examples in the order of the file, and what became of the other records.
-struct Dataset {
+struct Dataset : DatasetCounts {
   std::vector<Example> examples;  ///< what is trained
-  std::string keys;               ///< of the first record
-  Index records = 0;              ///< of the file
-  Index cut = 0;                  ///< longer than allowed; their ends were lost
-  Index too_long = 0;             ///< left out: the prompt alone fills the window
-  Index untrained = 0;            ///< left out: no token of it is trained
-  Index dialogues = 0;            ///< records that a chat template has a say in
-  Index tokens = 0;               ///< of the examples
-  Index labelled = 0;             ///< of them, trained ones
 };
 
-/// What the tokenizer puts before a text.
-[[nodiscard]] inline std::vector<std::int32_t> opening(const text::Tokenizer& tokenizer) {
-  std::vector<std::int32_t> ids = tokenizer.encode("", true);
-  const auto eos = tokenizer.eos();
-  if (eos && !ids.empty() && ids.back() == *eos && (ids.size() > 1 || tokenizer.bos() != eos)) {
-    ids.pop_back();
+/// The examples of a JSONL file, a JSON list or a .txt file. It is read once to count (`survey`), which finds every mistake
+/// in it; afterwards 12 bytes a record are in memory, and at() reads from the disk. Records are numbered in 32 bits: more of them
+/// would need 48 GiB of index.
+class ExampleFile {
+ public:
+  /// No record at all is train.426, no record that can be used train.427; every other error names the line.
+  /// `progress`(records so far, records) is told now and then.
+  template <class Progress = std::nullptr_t>
+  ExampleFile(const std::string& path, const DatasetOptions& options, Progress progress = {})
+      : index_(path, piece_bytes(options)), options_(options) {
+    if (index_.size() == 0) {
+      fail("train.426", "the file holds no record, expected one JSON object a line or a JSON list of them", path);
+    }
+    survey(progress);
   }
-  return ids;
-}
 
-namespace detail {
-
-/// How many tokens of `ids`, an encoding of all of `text`, stand before byte `end`; where a token straddles it, those
-/// that an encoding of the beginning alone has in common with it.
-[[nodiscard]] inline std::size_t tokens_before(const text::Tokenizer& tokenizer, std::string_view text, Index end,
-                                               const std::vector<std::int32_t>& ids) {
-  if (end == static_cast<Index>(text.size())) {
-    return ids.size();
+  [[nodiscard]] const DatasetCounts& counts() const { return counts_; }    ///< of the whole file
+  [[nodiscard]] const std::string& path() const { return index_.path(); }  ///< as it was opened
+  [[nodiscard]] Index records() const { return index_.size(); }            ///< those left out, too
+  /// Tokens of the example of record i; 0 where it is left out.
+  [[nodiscard]] Index tokens(Index i) const { return Index{tokens_[static_cast<std::size_t>(i)]}; }
+  /// The numbers of the records that are examples, in the order of the file.
+  [[nodiscard]] std::vector<std::uint32_t> kept() const {
+    std::vector<std::uint32_t> list;
+    list.reserve(static_cast<std::size_t>(counts_.records - counts_.too_long - counts_.untrained));
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      if (tokens_[i] > 0) {
+        list.push_back(static_cast<std::uint32_t>(i));
+      }
+    }
+    return list;
   }
-  const auto head = tokenizer.encode(text.substr(0, static_cast<std::size_t>(end)), false);
-  return static_cast<std::size_t>(std::mismatch(head.begin(), head.end(), ids.begin(), ids.end()).second - ids.begin());
-}
 
-/// Ids of a text whose byte ranges `trained` carry labels.
-[[nodiscard]] inline Example example_of(const text::Tokenizer& tokenizer, const text::Rendered& rendered,
-                                        std::vector<std::int32_t> before, std::vector<std::int32_t> after) {
-  const std::vector<std::int32_t> ids = tokenizer.encode(rendered.text, false);
-  Example example;
-  example.ids = std::move(before);
-  const std::size_t offset = example.ids.size();
-  example.ids.insert(example.ids.end(), ids.begin(), ids.end());
-  example.ids.insert(example.ids.end(), after.begin(), after.end());
-  example.labels.assign(example.ids.size(), ignored);
-  for (const auto& [begin, end] : rendered.trained) {
-    const std::size_t first = begin == 0 ? 0 : offset + tokens_before(tokenizer, rendered.text, begin, ids);
-    const bool closes = end == static_cast<Index>(rendered.text.size());
-    const std::size_t last = closes ? example.ids.size() : offset + tokens_before(tokenizer, rendered.text, end, ids);
-    for (std::size_t t = first; t < last; ++t) {
-      example.labels[t] = example.ids[t];
+  /// The record, before template and tokenizer have seen it.
+  [[nodiscard]] Record record(Index i) const {
+    std::string buffer;
+    return with_line(i, [&](const std::string& where) { return parse(i, buffer, where); });
+  }
+  /// The example of record i, cut as it was counted. Any number of threads may ask at once.
+  [[nodiscard]] Example at(Index i) const {
+    std::string buffer;
+    Example example =
+        with_line(i, [&](const std::string& where) { return make_example(parse(i, buffer, where), options_, where); });
+    (void)fit(example, options_);
+    return example;
+  }
+  /// The examples of some records, read on all threads.
+  template <class Number>
+  [[nodiscard]] std::vector<Example> at(std::span<const Number> list) const {
+    std::vector<Example> examples(list.size());
+    parallel_for(std::ssize(list), [&](Index i, Index) {
+      examples[static_cast<std::size_t>(i)] = at(static_cast<Index>(list[static_cast<std::size_t>(i)]));
+    });
+    return examples;
+  }
+  /// The line where record i begins, from 1.
+  [[nodiscard]] Index line(Index i) const { return index_.line(i); }
+
+ private:
+  /// Every token of a text is a byte of it at least, so that a piece of so many is never cut.
+  [[nodiscard]] static Index piece_bytes(const DatasetOptions& options) {
+    constexpr Index around = 4;  // BOS, EOS, a blank before, one to spare
+    return options.longest > 0 ? std::max<Index>(options.longest - around, around) : 4096;
+  }
+  [[nodiscard]] Record parse(Index i, std::string& buffer, const std::string& where) const {
+    const std::string_view text = index_.read(i, buffer);
+    if (index_.is_text()) {
+      Record piece;
+      piece.keys = "plain text";
+      piece.completion = text;
+      return piece;
+    }
+    const io::Json json = io::parse_json(text, where);
+    if (!json.is_object()) {
+      fail("io.241", "a record is a JSON object, found " + json.dump().substr(0, 60), where);
+    }
+    return read_record(json, where);
+  }
+  /// The line of a record is counted only when an error is to name it.
+  template <class Call>
+  std::invoke_result_t<const Call&, const std::string&> with_line(Index i, const Call& call) const {
+    try {
+      return call(index_.path());
+    } catch (const Error&) {
+      return call(index_.path() + ":" + std::to_string(index_.line(i)));
     }
   }
-  return example;
-}
-
-[[nodiscard]] inline Example example_of(const Record& record, const DatasetOptions& options, const std::string& where) {
-  if (!record.ids.empty() || record.keys == "input_ids") {
-    return {record.ids, record.labels, 0};
-  }
-  if (options.tokenizer == nullptr) {
-    fail("train.424", "the record is text, but the model has no tokenizer to read it with (name one with --tokenizer)",
-         where);
-  }
-  const text::Tokenizer& tokenizer = *options.tokenizer;
-  const bool pair = !record.prompt.empty() || !record.completion.empty();
-  if (record.messages.empty() || (options.chat == nullptr && pair)) {
-    const auto split = static_cast<Index>(record.prompt.size());
-    const text::Rendered whole{record.prompt + record.completion,
-                               {{split, split + static_cast<Index>(record.completion.size())}}};
-    const bool ends = options.close && tokenizer.eos().has_value();
-    return example_of(tokenizer, whole, opening(tokenizer),
-                      ends ? std::vector<std::int32_t>{*tokenizer.eos()} : std::vector<std::int32_t>{});
-  }
-  const text::ChatTemplate plain(text::ChatStyle::plain, "", "",
-                                 tokenizer.eos() ? std::string(tokenizer.token(*tokenizer.eos())) : std::string());
-  text::Rendered rendered = (options.chat != nullptr ? *options.chat : plain).render(record.messages, false);
-  if (!rendered.trained.empty()) {
-    rendered.text.resize(static_cast<std::size_t>(rendered.trained.back().second));  // what follows predicts nothing
-  }
-  return example_of(tokenizer, rendered, options.chat != nullptr ? std::vector<std::int32_t>{} : opening(tokenizer),
-                    {});
-}
-
-/// Checks ids and prompt length, and finds the prompt where the record does not give it.
-inline void complete(Example& example, const Record& record, const DatasetOptions& options, const std::string& where) {
-  const auto outside = [&](std::int32_t id) { return id < 0 || (options.vocab > 0 && id >= options.vocab); };
-  for (std::size_t t = 0; t < example.ids.size(); ++t) {
-    const std::int32_t label = example.labels[t];
-    if (outside(example.ids[t]) || (label != ignored && outside(label))) {
-      fail("train.423",
-           "token " + std::to_string(t) + " of the record has id " + std::to_string(example.ids[t]) + " and label " +
-               std::to_string(label) + ", expected ids of the vocabulary of " + std::to_string(options.vocab) +
-               " (a label may be -100)",
-           where);
+  template <class Progress>
+  void survey(Progress& progress) {
+    constexpr Index chunk = 16;
+    constexpr Index round = 16384;
+    const Index count = index_.size();
+    tokens_.resize(static_cast<std::size_t>(count));
+    std::vector<DatasetCounts> lanes(static_cast<std::size_t>(lane_count()));
+    std::vector<Index> wrong(lanes.size(), count);
+    std::vector<std::string> buffers(lanes.size());
+    for (Index first = 0; first < count; first += round) {
+      const Index last = std::min(count, first + round);
+      parallel_for(ceil_div(last - first, chunk), [&](Index task, Index lane) {
+        const auto l = static_cast<std::size_t>(lane);
+        for (Index i = first + task * chunk; i < std::min(last, first + (task + 1) * chunk); ++i) {
+          try {
+            const Record record = parse(i, buffers[l], index_.path());
+            lanes[l].dialogues += record.messages.empty() ? 0 : 1;
+            Example example = make_example(record, options_, index_.path());
+            const Fate fate = fit(example, options_);
+            count_one(example, fate, i, lanes[l]);
+          } catch (const Error&) {
+            wrong[l] = std::min(wrong[l], i);
+          }
+        }
+      });
+      if (const Index i = *std::min_element(wrong.begin(), wrong.end()); i < count) {
+        (void)at(i);  // throws again, with the line of the first of them
+      }
+      if constexpr (!std::is_null_pointer_v<Progress>) {
+        progress(last, count);
+      }
+    }
+    counts_.keys = record(0).keys;
+    counts_.records = count;
+    for (const DatasetCounts& lane : lanes) {
+      counts_.cut += lane.cut;
+      counts_.too_long += lane.too_long;
+      counts_.untrained += lane.untrained;
+      counts_.dialogues += lane.dialogues;
+      counts_.tokens += lane.tokens;
+      counts_.labelled += lane.labelled;
+      counts_.all_trained += lane.all_trained;
+      counts_.none_trained += lane.none_trained;
+      counts_.without_prompt += lane.without_prompt;
+    }
+    if (counts_.too_long + counts_.untrained == count) {
+      fail("train.427",
+           "none of the " + std::to_string(count) + " records can be used: in " + std::to_string(counts_.too_long) +
+               " the prompt alone fills the " + std::to_string(options_.longest) + " tokens of --max-seq-len, in " +
+               std::to_string(counts_.untrained) + " no token is trained",
+           index_.path());
     }
   }
-  if (options.train_on_all) {
-    example.labels = example.ids;
-  }
-  const auto length = static_cast<Index>(example.ids.size());
-  while (example.prompt < length && example.labels[static_cast<std::size_t>(example.prompt)] == ignored) {
-    ++example.prompt;
-  }
-  if (record.prompt_length) {
-    example.prompt = *record.prompt_length;
-    if (example.prompt < 0 || example.prompt > length) {
-      fail("train.425",
-           "key \"prompt_length\" is " + std::to_string(example.prompt) + ", expected 0 to " + std::to_string(length),
-           where);
+  void count_one(const Example& example, Fate fate, Index i, DatasetCounts& counts) {
+    counts.cut += fate == Fate::cut ? 1 : 0;
+    counts.too_long += fate == Fate::too_long ? 1 : 0;
+    counts.untrained += fate == Fate::untrained ? 1 : 0;
+    if (fate == Fate::too_long || fate == Fate::untrained) {
+      return;
     }
+    tokens_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(example.ids.size());
+    counts.tokens += std::ssize(example.ids);
+    counts.labelled += example.labelled();
+    counts.none_trained += example.labelled() == 0 ? 1 : 0;
+    counts.without_prompt += example.prompt == 0 ? 1 : 0;
+    counts.all_trained +=
+        std::find(example.labels.begin(), example.labels.end(), ignored) == example.labels.end() ? 1 : 0;
   }
-}
 
-}  // namespace detail
-
-/// The records of a JSONL file or a JSON list, with the line of each.
-struct RecordFile {
-  std::string path;             ///< for errors
-  std::vector<Record> records;  ///< in the order of the file
-  std::vector<Index> lines;     ///< from 1, one for each record
+  io::RecordIndex index_;
+  DatasetOptions options_;
+  std::vector<std::uint32_t> tokens_;  // of every record's example; 0: left out
+  DatasetCounts counts_;
 };
 
-/// Reads the records of a file; none at all is train.426.
-[[nodiscard]] inline RecordFile read_records(const std::string& path) {
-  RecordFile file{path, {}, {}};
-  io::for_each_record(path, [&](const io::Json& json, Index line) {
-    file.records.push_back(read_record(json, path + ":" + std::to_string(line)));
-    file.lines.push_back(line);
-  });
-  if (file.records.empty()) {
-    fail("train.426", "the file holds no record, expected one JSON object a line or a JSON list of them", path);
-  }
-  return file;
-}
-
-/// Every record as an example, however long.
-[[nodiscard]] inline std::vector<Example> make_examples(const RecordFile& file, const DatasetOptions& options) {
-  std::vector<Example> all(file.records.size());
-  constexpr Index chunk = 16;
-  const auto count = static_cast<Index>(file.records.size());
-  parallel_for(ceil_div(count, chunk), [&](Index task, Index) {
-    for (Index i = task * chunk; i < std::min(count, (task + 1) * chunk); ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const std::string where = file.path + ":" + std::to_string(file.lines[at]);
-      all[at] = detail::example_of(file.records[at], options, where);
-      detail::complete(all[at], file.records[at], options, where);
-    }
-  });
-  return all;
-}
-
-/// The examples of a file, cut and counted. No record at all is train.426, no record that can be used train.427.
+/// The examples of a file in memory, cut and counted. No record at all is train.426, no record that can be used train.427.
 [[nodiscard]] inline Dataset load_dataset(const std::string& path, const DatasetOptions& options) {
-  const RecordFile file = read_records(path);
   Dataset data;
-  data.keys = file.records.front().keys;
-  data.records = std::ssize(file.records);
-  for (const Record& record : file.records) {
-    data.dialogues += record.messages.empty() ? 0 : 1;
-  }
-  for (Example& example : make_examples(file, options)) {
-    const bool long_one = options.longest > 0 && static_cast<Index>(example.ids.size()) > options.longest;
-    const bool had_labels = example.labelled() > 0;
-    if (long_one) {
-      example.ids.resize(static_cast<std::size_t>(options.longest));
-      example.labels.resize(static_cast<std::size_t>(options.longest));
-      example.prompt = std::min(example.prompt, options.longest);
-    }
-    if (example.ids.empty() || (example.labelled() == 0 && !options.keep_unlabelled)) {
-      ++(long_one && had_labels ? data.too_long : data.untrained);
-      continue;
-    }
-    data.cut += long_one ? 1 : 0;
-    data.tokens += static_cast<Index>(example.ids.size());
-    data.labelled += example.labelled();
-    data.examples.push_back(std::move(example));
-  }
-  if (data.examples.empty()) {
-    fail("train.427",
-         "none of the " + std::to_string(data.records) + " records can be used: in " + std::to_string(data.too_long) +
-             " the prompt alone fills the " + std::to_string(options.longest) + " tokens of --max-seq-len, in " +
-             std::to_string(data.untrained) + " no token is trained",
-         path);
-  }
+  const ExampleFile file(path, options);
+  static_cast<DatasetCounts&>(data) = file.counts();
+  data.examples = file.at(std::span<const std::uint32_t>(file.kept()));
   return data;
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// generate: one token after another from a prompt, each read once: its keys and values stay in a store.
+// generate: one token after another from a prompt, or from several at once; each is read once: its keys and values stay in a
+// store.
 //
 // The k-th token is drawn from softmax(logits / temperature), cut to the likeliest tokens whose mass reaches top_p
 // (Holtzman et al., "The curious case of neural text degeneration", arXiv 1904.09751). Edits of a prompt's positions see it whole.
 #pragma once
 
-#include <algorithm>  // find, max_element, sort
+#include <algorithm>  // find, max, max_element, min, sort
 #include <cmath>      // exp
 #include <cstdint>
 #include <span>
+#include <utility>  // move
 #include <vector>
 
 #include <graft/core/parallel.hpp>
@@ -68,51 +70,97 @@ template <class C>
   return candidates[kept - 1].id;
 }
 
-/// The generated ids. `on_token`(id) -> bool is told of each; false ends the text. A null `attached` is the bare model; a
-/// prompt that leaves no room in the window is train.440.
+/// The generated ids of each prompt: the prompts go through the model together, each ends for itself, and each gets what
+/// generate() alone would give it. `on_token`(i, id) -> bool is told of every token of prompt i; false ends that text. A null
+/// `attached` is the bare model; a prompt that leaves no room in the window is train.440.
+template <class Model, class AttachedType, class OnToken>
+[[nodiscard]] std::vector<std::vector<std::int32_t>> generate_batch(const typename Model::Backend& be,
+                                                                    const Model& model, AttachedType* attached,
+                                                                    std::span<const std::vector<std::int32_t>> prompts,
+                                                                    const GenerateOptions& options,
+                                                                    OnToken&& on_token) {
+  using C = typename Model::C;
+  struct Sequence {
+    std::vector<std::int32_t> pending;  // not yet read
+    Index position = 0;                 // already read
+    Index most = 0;                     // tokens to generate
+  };
+  const Index inserted = attached != nullptr ? attached->inserted() : 0;
+  const Index window = model.config.context - inserted;
+  std::vector<Sequence> sequences;
+  Index room = 0;
+  for (const std::vector<std::int32_t>& prompt : prompts) {
+    const auto length = static_cast<Index>(prompt.size());
+    if (length == 0 || length >= window) {
+      fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
+                            std::to_string(window - 1) + ": the model's window is " +
+                            std::to_string(model.config.context) +
+                            (inserted > 0 ? ", of which an adapter fills " + std::to_string(inserted) : ""));
+    }
+    Sequence& added = sequences.emplace_back();
+    added.pending.assign(static_cast<std::size_t>(inserted), 0);
+    added.pending.insert(added.pending.end(), prompt.begin(), prompt.end());
+    added.most = std::min(options.most, window - length);
+    room = std::max(room, inserted + length + added.most);
+  }
+  models::LlamaRun<Model, AttachedType> run;
+  models::KeyStore<C> store(model.config, std::ssize(prompts), room);
+  AttachedType* const bank[] = {attached};
+  const std::span<AttachedType* const> adapters(bank, attached != nullptr ? 1 : 0);
+  Tensor<C> memory(std::ssize(prompts), model.config.vocab);
+  std::vector<std::vector<std::int32_t>> generated(prompts.size());
+  for (Index i = 0; i < std::ssize(sequences); ++i) {
+    if (sequences[static_cast<std::size_t>(i)].most > 0) {
+      store.slots.push_back(i);
+    }
+  }
+  with_team([&] {
+    while (!store.slots.empty()) {
+      Ragged batch;
+      std::vector<std::int32_t> tokens;
+      std::vector<Index> last;
+      for (const Index slot : store.slots) {
+        const auto i = static_cast<std::size_t>(slot);
+        Sequence& sequence = sequences[i];
+        batch.push(std::ssize(sequence.pending), std::ssize(prompts[i]), sequence.position, attached != nullptr ? 1 : 0,
+                   inserted);
+        batch.carry(options.subspace);
+        tokens.insert(tokens.end(), sequence.pending.begin(), sequence.pending.end());
+        sequence.position += std::ssize(sequence.pending);
+        last.push_back(batch.tokens() - 1);
+      }
+      run.forward(be, model, adapters, batch, tokens, std::ssize(last), {}, &store);
+      const View<C> logits = memory.view().middle_rows(0, std::ssize(last));
+      run.logits(be, model, last, logits);
+      std::vector<Index> going;
+      for (Index row = 0; row < logits.rows; ++row) {
+        const Index slot = store.slots[static_cast<std::size_t>(row)];
+        const auto i = static_cast<std::size_t>(slot);
+        const std::int32_t id = sample(std::span<const C>(logits.row(row), static_cast<std::size_t>(logits.cols)),
+                                       options.sampling, std::ssize(generated[i]));
+        generated[i].push_back(id);
+        const bool wanted = on_token(slot, id);
+        const bool ends = std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end();
+        if (wanted && !ends && std::ssize(generated[i]) < sequences[i].most) {
+          sequences[i].pending = {id};
+          going.push_back(slot);
+        }
+      }
+      store.slots = std::move(going);
+    }
+  });
+  return generated;
+}
+
+/// The same of one prompt. `on_token`(id) -> bool is told of each token; false ends the text.
 template <class Model, class AttachedType, class OnToken>
 [[nodiscard]] std::vector<std::int32_t> generate(const typename Model::Backend& be, const Model& model,
                                                  AttachedType* attached, std::span<const std::int32_t> prompt,
                                                  const GenerateOptions& options, OnToken&& on_token) {
-  using C = typename Model::C;
-  const auto length = static_cast<Index>(prompt.size());
-  const Index inserted = attached != nullptr ? attached->inserted() : 0;
-  const Index window = model.config.context - inserted;
-  if (length == 0 || length >= window) {
-    fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
-                          std::to_string(window - 1) + ": the model's window is " +
-                          std::to_string(model.config.context) +
-                          (inserted > 0 ? ", of which an adapter fills " + std::to_string(inserted) : ""));
-  }
-  const Index most = std::min(options.most, window - length);
-  models::LlamaRun<Model, AttachedType> run;
-  models::KeyStore<C> store(model.config, 1, inserted + length + most);
-  AttachedType* const bank[] = {attached};
-  const std::span<AttachedType* const> adapters(bank, attached != nullptr ? 1 : 0);
-  Tensor<C> logits(1, model.config.vocab);
-  std::vector<std::int32_t> generated;
-  std::vector<std::int32_t> pending(static_cast<std::size_t>(inserted), 0);
-  pending.insert(pending.end(), prompt.begin(), prompt.end());
-  with_team([&] {
-    for (Index position = 0; static_cast<Index>(generated.size()) < most;) {
-      Ragged batch;
-      batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0, inserted);
-      batch.carry(options.subspace);
-      run.forward(be, model, adapters, batch, pending, 1, {}, &store);
-      position += batch.tokens();
-      const Index last[] = {batch.tokens() - 1};
-      run.logits(be, model, last, logits.view());
-      const std::int32_t id = sample(std::span<const C>(logits.data(), static_cast<std::size_t>(logits.cols())),
-                                     options.sampling, static_cast<Index>(generated.size()));
-      generated.push_back(id);
-      const bool wanted = on_token(id);
-      if (!wanted || std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end()) {
-        break;
-      }
-      pending = {id};
-    }
-  });
-  return generated;
+  const std::vector<std::int32_t> prompts[] = {{prompt.begin(), prompt.end()}};
+  return std::move(generate_batch(be, model, attached, std::span<const std::vector<std::int32_t>>(prompts), options,
+                                  [&](Index, std::int32_t id) { return on_token(id); })
+                       .front());
 }
 
 }  // namespace graft::train
