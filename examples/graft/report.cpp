@@ -44,7 +44,7 @@ FinishedRun read_run(const std::string& folder) {
     if (record.contains("loss") || !record.contains("skipped")) {  // a batch that was left out may have no loss
       run.curves.train.push_back({step, io::json_get<double>(record, "loss", where)});
     }
-    if (record.contains("valid_loss")) {
+    if (record.contains("valid_loss") && !record["valid_loss"].is_null()) {  // null: it was not finite
       run.curves.valid.push_back({step, io::json_get<double>(record, "valid_loss", where)});
     }
   });

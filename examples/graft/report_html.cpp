@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report_html.hpp"
 
-#include <algorithm>  // max
+#include <algorithm>  // max, min
+#include <optional>
 #include <vector>
 
+#include <graft/io/atomic_file.hpp>
 #include <graft/io/jsonl.hpp>
 #include <graft/io/path.hpp>
 

@@ -47,6 +47,9 @@ function runningMean(points) {
     return { x: point.x, y: sum / Math.min(i + 1, width) };
   });
 }
+const validation = (run, key, factor = 1) =>
+  [{ step: 0, loss: at(run.run, "scores", "before", "valid_loss"), accuracy: at(run.run, "scores", "before", "valid_accuracy") }, ...run.valid]
+    .filter((record) => isNumber(record[key])).map((record) => ({ x: record.step, y: factor * record[key] }));
 const series = (run, key) =>
   run.log.step.map((x, i) => ({ x, y: at(run.log, key, i) })).filter((point) => isNumber(point.y));
 
@@ -289,8 +292,8 @@ document.getElementById("page").append(element("h1", { textContent: "graft repor
 section("Runs", "A click on a title sorts; the boxes choose what the pictures show.", runTable());
 section("Training", "Lines of loss and speed are running means where steps are many.", element("div", { className: "charts" },
   ...lines("Training loss", "Mean over the labelled tokens of a step.", "loss", (run) => series(run, "loss"), { mean: true }),
-  ...lines("Validation loss", "Measured at the start, after each epoch and where asked for.", "loss", (run) => run.valid.map(({ step, loss }) => ({ x: step, y: loss })), { dots: true }),
-  ...lines("Validation accuracy", "Of tokens, or of chosen answers.", "%", (run) => run.valid.filter((v) => isNumber(v.accuracy)).map((v) => ({ x: v.step, y: 100 * v.accuracy })), { dots: true }),
+  ...lines("Validation loss", "Measured at the start, after each epoch and where asked for.", "loss", (run) => validation(run, "loss"), { dots: true }),
+  ...lines("Validation accuracy", "Of tokens, or of chosen answers.", "%", (run) => validation(run, "accuracy", 100), { dots: true }),
   ...lines("Rate", "What the schedule gave the optimizer.", "rate", (run) => series(run, "lr"), { zero: true }),
   ...lines("Gradient norm", "Of all gradients together, before clipping.", "norm", (run) => series(run, "grad_norm"), { zero: true }),
   ...lines("Speed", "Tokens through the model, of steps alone.", "tokens/s", (run) => series(run, "tokens_per_second"), { mean: true, zero: true }),
