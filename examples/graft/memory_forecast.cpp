@@ -68,7 +68,7 @@ std::string MemoryForecast::text(int indent) const {
 io::Json MemoryForecast::json() const {
   io::Json json = io::Json::object();
   for (const MemoryPart& part : parts) {
-    json[part.name.substr(part.name.find_first_not_of(' '))] = part.bytes;
+    json.emplace(part.name.substr(part.name.find_first_not_of(' ')), part.bytes);  // a part comes before its details
   }
   return json;
 }
