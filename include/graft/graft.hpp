@@ -4,6 +4,10 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
@@ -39,7 +43,6 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -72,8 +75,16 @@
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
 #include <graft/interchange/open_adapter.hpp>
+#include <graft/interchange/peft.hpp>
+#include <graft/interchange/peft_config.hpp>
 #include <graft/interchange/peft_export.hpp>
+#include <graft/interchange/peft_ia3.hpp>
 #include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/peft_lycoris.hpp>
+#include <graft/interchange/peft_prompt.hpp>
+#include <graft/interchange/peft_reader.hpp>
+#include <graft/interchange/peft_vera.hpp>
+#include <graft/interchange/peft_writer.hpp>
 #include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/block_quants.hpp>
@@ -138,11 +149,9 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -180,4 +189,3 @@
 #include <graft/train/generate.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>
