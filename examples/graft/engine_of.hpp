@@ -25,7 +25,7 @@
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
 #include <graft/backends/simd.hpp>
-#include <graft/interchange/peft_export.hpp>
+#include <graft/interchange/peft.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
@@ -177,7 +177,7 @@ class EngineOf : public Engine {
       return part.kind->name == "lora" || part.kind->name == "rslora";
     });
     if (format == FolderFormat::peft || (format == FolderFormat::by_adapter && is_lora)) {
-      interchange::write_peft_lora(folder, *attached_, model_, base);
+      interchange::write_peft(folder, *attached_, model_, base);
     } else {
       models::save_adapter(folder, *attached_, base_, base);
     }

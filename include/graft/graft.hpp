@@ -72,8 +72,16 @@
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
 #include <graft/interchange/open_adapter.hpp>
+#include <graft/interchange/peft.hpp>
+#include <graft/interchange/peft_config.hpp>
 #include <graft/interchange/peft_export.hpp>
+#include <graft/interchange/peft_ia3.hpp>
 #include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/peft_lycoris.hpp>
+#include <graft/interchange/peft_prompt.hpp>
+#include <graft/interchange/peft_reader.hpp>
+#include <graft/interchange/peft_vera.hpp>
+#include <graft/interchange/peft_writer.hpp>
 #include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/block_quants.hpp>

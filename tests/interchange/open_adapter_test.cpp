@@ -25,14 +25,14 @@ TEST_CASE("a PEFT LoRA is known by its peft_type") {
 TEST_CASE("a folder that is no adapter says what it lacks") {
   const test::TempFolder folder;
   CHECK(opened(folder).id() == "adapter.658");
-  (void)folder.write("adapter_config.json", R"({"peft_type": "VERA"})");
+  (void)folder.write("adapter_config.json", R"({"peft_type": "ADALORA"})");
   CHECK(std::string(opened(folder).what()).find("adapter_model.safetensors") != std::string::npos);
   (void)folder.write("adapter_model.bin", "pickle");
   CHECK(std::string(opened(folder).what()).find("pickle") != std::string::npos);
   (void)folder.write("adapter_model.safetensors", "");
-  const Error vera = opened(folder);
-  CHECK(vera.id() == "adapter.658");
-  CHECK(std::string(vera.what()).find("VERA") != std::string::npos);
+  const Error other = opened(folder);
+  CHECK(other.id() == "adapter.658");
+  CHECK(std::string(other.what()).find("ADALORA") != std::string::npos);
   (void)folder.write("adapter_config.json", "[]");
   CHECK(opened(folder).id() == "adapter.658");
   (void)folder.write("adapter_config.json", "{");

@@ -5,7 +5,7 @@
 #include <graft/adapters/pissa.hpp>
 
 #include "support/catch.hpp"
-#include "support/golden_adapter.hpp"
+#include "support/peft_folder.hpp"
 #include "support/tensors.hpp"
 
 using namespace graft;
@@ -13,18 +13,6 @@ using namespace graft;
 namespace {
 
 using LoraOrPmss = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>>;
-
-/// Whether two files hold the same names, shapes and bytes.
-void check_same_tensors(const io::Safetensors& found, const io::Safetensors& expected) {
-  REQUIRE(found.tensors().size() == expected.tensors().size());
-  for (const io::TensorRef& tensor : expected.tensors()) {
-    INFO(tensor.name);
-    const io::TensorRef& other = found.at(tensor.name);
-    CHECK(other.shape == tensor.shape);
-    CHECK(other.dtype == tensor.dtype);
-    CHECK(std::equal(tensor.data, tensor.data + tensor.bytes, other.data, other.data + other.bytes));
-  }
-}
 
 /// The stack of a golden PMSS folder, with its U.
 auto golden_pmss(test::GoldenBase& base, const std::string& folder, const io::Json& facts) {
@@ -65,8 +53,7 @@ TEST_CASE("a PEFT LoRA that was read is written with the same bytes, and describ
     const test::TempFolder folder;
     const std::string written = folder.path("written");
     interchange::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
-    check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
-                       io::Safetensors::open(golden + "/adapter_model.safetensors"));
+    test::check_same_tensors(written, golden);
     const auto before = interchange::open_adapter(golden, 3).parts[0];
     const auto after = interchange::open_adapter(written, 3).parts[0];
     CHECK(after.settings == before.settings);
@@ -112,6 +99,7 @@ TEST_CASE("rsLoRA is written as such, beside plain LoRA as alpha over rank") {
   CHECK(test::adapter_config(folder.path("root"))["lora_alpha"] == 6);
   auto mixed = attach(backends::Reference{}, base.model,
                       Stack{Root{{.rank = 4, .alpha = 6}, {}}, Plain{{.rank = 4, .alpha = 6}, {}}}, 1);
+  test::stir(mixed);
   interchange::write_peft_lora(folder.path("mixed"), mixed, base.model, "");
   const auto part = interchange::open_adapter(folder.path("mixed"), 3).parts[0];
   CHECK(test::adapter_config(folder.path("mixed"))["use_rslora"] == false);
@@ -133,8 +121,7 @@ TEST_CASE("PMSS is written as the LoRA that the golden folder holds, and compute
     const test::TempFolder folder;
     const std::string written = folder.path("lora");
     interchange::write_peft_lora(written, attached, base.model, "tiny-llama-gqa");
-    check_same_tensors(io::Safetensors::open(written + "/adapter_model.safetensors"),
-                       io::Safetensors::open(golden + "/lora/adapter_model.safetensors"));
+    test::check_same_tensors(written, golden + "/lora");
     CHECK(test::adapter_config(written)["lora_alpha"] == test::adapter_config(golden + "/lora")["lora_alpha"]);
     CHECK(test::adapter_config(written)["r"] == facts["r"]);
     CHECK(test::adapter_config(written)["target_modules"] == test::adapter_config(golden + "/lora")["target_modules"]);
@@ -176,8 +163,7 @@ TEST_CASE(
     }
     const test::TempFolder folder;
     interchange::write_peft_lora(folder.path("lora"), attached, base.model, "tiny-llama-gqa");
-    check_same_tensors(io::Safetensors::open(folder.path("lora") + "/adapter_model.safetensors"),
-                       io::Safetensors::open(golden + "/converted/adapter_model.safetensors"));
+    test::check_same_tensors(folder.path("lora"), golden + "/converted");
     const io::Json config = test::adapter_config(folder.path("lora"));
     const io::Json expected = test::adapter_config(golden + "/converted");
     CHECK(config["r"] == expected["r"]);
@@ -206,6 +192,9 @@ TEST_CASE("what is no LoRA, and two adapters at one place, cannot be one PEFT fo
   auto full = attach(backends::Reference{}, base.model, Stack{At<site::query, adapters::Full>{}}, 1);
   const Error other = test::error_of([&] { interchange::write_peft_lora(folder.path("full"), full, base.model, ""); });
   CHECK(other.id() == "adapter.673");
-  CHECK(std::string(other.what()).find("model.layers.0.self_attn.q_proj.full") != std::string::npos);
+  auto loha = attach(backends::Reference{}, base.model, Stack{At<site::query, adapters::Loha<>>{}}, 1);
+  const Error kind = test::error_of([&] { interchange::write_peft_lora(folder.path("loha"), loha, base.model, ""); });
+  CHECK(kind.id() == "adapter.673");
+  CHECK(test::says(kind, "model.layers.0.self_attn.q_proj.loha"));
   CHECK(folder.entries() == 0);
 }

@@ -71,13 +71,10 @@ TEST_CASE("every golden PEFT LoRA gives PEFT's logits, loss, gradients and scale
 }
 
 TEST_CASE("a key of PEFT that changes the result and is not computed is refused by its name") {
-  const Error bias = test::error_of([] { (void)interchange::open_adapter(test::golden("adapters/lora-bias"), 2); });
-  CHECK(bias.id() == "adapter.670");
-  CHECK(test::says(bias, "lora_bias"));
   const io::Json changes[] = {{{"bias", "all"}},
-                              {{"use_dora", true}},
+                              {{"lora_bias", true}, {"use_dora", true}},
                               {{"fan_in_fan_out", true}},
-                              {{"modules_to_save", {"lm_head"}}},
+                              {{"modules_to_save", {"self_attn"}}},
                               {{"layer_replication", {{0, 1}}}},
                               {{"init_lora_weights", "pissa"}},
                               {{"task_type", "SEQ_CLS"}},
@@ -93,35 +90,6 @@ TEST_CASE("a key of PEFT that changes the result and is not computed is refused 
     CHECK(test::says(error, change.begin().key()));
   }
   CHECK(refused({{"r", "eight"}}).id() == "io.212");
-}
-
-TEST_CASE("an unknown key is passed over with a warning where it is empty, and refused where it is not") {
-  const auto file = described({{"use_novelty", false}, {"novelty_config", nullptr}});
-  CHECK(file.warnings.size() == 2);
-  const Error error = refused({{"use_novelty", true}});
-  CHECK(error.id() == "adapter.671");
-  CHECK(test::says(error, "use_novelty"));
-}
-
-TEST_CASE("target_modules name modules as PEFT reads them: endings, whole paths, a regex, all-linear") {
-  const auto placement = [](const io::Json& changes) { return described(changes).parts[0].placement; };
-  const auto ending = placement({{"target_modules", {"q_proj", "mlp.up_proj"}}});
-  CHECK(ending.layers.all);
-  CHECK(ending.sites == (site::query | site::up));
-  CHECK(placement({{"target_modules", "all-linear"}}).sites == site::linear);
-  const auto regex = placement({{"target_modules", "^.*layers\\.(0|2)\\.self_attn\\.(q|v)_proj$"}});
-  CHECK(regex.layers.chosen == std::vector<Index>{0, 2});
-  CHECK(regex.sites == (site::query | site::value));
-  CHECK(refused({{"target_modules", ".*layers\\.0\\.self_attn\\.q"}}).id() == "adapter.672");  // full match only
-  const auto excluded = placement({{"target_modules", "all-linear"}, {"exclude_modules", {"down_proj"}}});
-  CHECK(excluded.sites == (site::linear & ~site::down));
-  const auto layers = placement({{"target_modules", {"q_proj"}}, {"layers_to_transform", 1}});
-  CHECK(layers.layers.chosen == std::vector<Index>{1});
-  const auto whole = placement({{"target_modules", {"model.layers.0.self_attn.q_proj", "v_proj"}},
-                                {"layers_to_transform", {2}}});  // a whole path does not ask for its layer
-  CHECK(whole.layers.chosen == std::vector<Index>{0, 2});
-  CHECK(whole.modules ==
-        std::vector<std::string>{"model.layers.0.self_attn.q_proj", "model.layers.2.self_attn.v_proj"});
 }
 
 TEST_CASE("targets that graft has no LoRA for are errors, idle ones are warnings") {
@@ -190,4 +158,70 @@ TEST_CASE("without a model a LoRA is described with the layers that its file nam
   CHECK(file.parts[0].settings["rank"] == 4);
   CHECK(file.parts[0].exceptions.at("model.layers.1.self_attn.v_proj.lora")["rank"] == 2);
   CHECK(file.parts[0].exceptions.at("model.layers.2.mlp.down_proj.lora")["rank"] == 6);
+}
+
+TEST_CASE("a magnitude vector is read under both of PEFT's spellings, and a lora_bias times the scale") {
+  test::AdapterDraft draft(test::golden("adapters/dora"));
+  for (io::TensorRef& tensor : draft.tensors) {
+    tensor.name += tensor.name.ends_with("magnitude_vector") ? ".weight" : "";
+  }
+  const test::TempFolder folder;
+  draft.write(folder.path("old"));
+  const auto old = interchange::open_adapter(folder.path("old"), 3);
+  CHECK(old.parts[0].adapter == "dora");
+  CHECK(old.tensors.find(peft_q0 + "lora_magnitude_vector") != nullptr);
+  const auto file = interchange::open_adapter(test::golden("adapters/lora-bias"), 2);
+  const auto given = io::Safetensors::open(test::golden("adapters/lora-bias/adapter_model.safetensors"));
+  CHECK(file.parts[1].adapter == "bias");
+  CHECK(file.names.at("bias.bias") == "lora_B.bias");
+  const auto found = io::in_place<double>(*file.tensors.find(peft_q0 + "lora_B.bias"));
+  REQUIRE(found);
+  CHECK((*found)(0, 5) == 1.5 * test::golden_tensor(given, peft_q0 + "lora_B.bias")(0, 5));
+}
+
+TEST_CASE("modules_to_save whose weights the file does not hold are refused") {
+  const Error absent = refused({{"modules_to_save", {"lm_head"}}});
+  CHECK(absent.id() == "adapter.670");
+  CHECK(test::says(absent, "\"lm_head\" is none"));
+}
+
+TEST_CASE("a LoRA that was never trained is an error, and a warning where it is one module of several") {
+  const Tensor<float> zeros(48, 4);
+  const Tensor<float> narrow(16, 4);
+  const auto bytes = [](const Tensor<float>& t) { return reinterpret_cast<const std::byte*>(t.data()); };
+  const auto opened = [&](const std::string& ending) {
+    test::AdapterDraft draft(lora);
+    for (io::TensorRef& tensor : draft.tensors) {
+      if (tensor.name.ends_with(ending)) {
+        tensor.data = bytes(tensor.shape[0] == 48 ? zeros : narrow);
+      }
+    }
+    const test::TempFolder folder;
+    draft.write(folder.path("idle"));
+    return interchange::open_adapter(folder.path("idle"), 3).warnings;
+  };
+  const Error none = test::error_of([&] { (void)opened("lora_B.weight"); });
+  CHECK(none.id() == "adapter.780");
+  CHECK(test::says(none, "changes nothing"));
+  const auto some = opened("layers.1.self_attn.q_proj.lora_B.weight");
+  REQUIRE(some.size() == 1);
+  CHECK(some[0].find("1 of 6 modules") != std::string::npos);
+}
+
+TEST_CASE("a square factor is read as PEFT writes it, with a warning that nothing would tell it transposed") {
+  test::AdapterDraft draft(lora);
+  const Tensor<float> square = [] {
+    Tensor<float> t(48, 48);
+    t(1, 2) = 1;
+    return t;
+  }();
+  for (const char* name : {"lora_A.weight", "lora_B.weight"}) {
+    io::TensorRef& tensor = draft.at(peft_q0 + name);
+    tensor = io::tensor_ref(tensor.name, square.view());
+  }
+  const test::TempFolder folder;
+  draft.write(folder.path("square"));
+  const auto file = interchange::open_adapter(folder.path("square"), 3);
+  REQUIRE(file.warnings.size() == 1);
+  CHECK(file.warnings[0].find("is square") != std::string::npos);
 }

@@ -21,11 +21,12 @@ namespace graft::adapters {
 template <Index Rank = dynamic>
 struct Vera {
   static constexpr std::string_view name = "vera";  ///< in files and messages
+  static constexpr Index carried = -1;              ///< a projection_seed: a file brings A and B
 
   Index rank = Rank == dynamic ? 256 : Rank;  ///< r
   double start = 0.1;                         ///< of every d; b starts at zero
   double dropout = 0;                         ///< on the input of A, in training
-  Index projection_seed = 0;                  ///< of A and B, which are functions of it and of their shapes
+  Index projection_seed = 0;                  ///< of A and B, which are functions of it and of their shapes; or carried
 
   /// Calls visit(name, value) for the settings that a file holds.
   template <class Visitor>
@@ -60,14 +61,23 @@ struct Vera {
     Module(const Vera& recipe, const B&, const W&, const Place& place, Random) : Module(recipe, place) {}
     /// The same, from the shape alone.
     Module(const Vera& recipe, const Place& place)
-        : b_(1, place.outputs), d_(1, checked_rank(recipe, place)), inputs_(place.inputs), dropout_(recipe.dropout) {
+        : b_(1, place.outputs),
+          d_(1, checked_rank(recipe, place)),
+          inputs_(place.inputs),
+          dropout_(recipe.dropout),
+          carried_(recipe.projection_seed == carried) {
       for (Index k = 0; k < recipe.rank; ++k) {
         d_.value(0, k) = T(static_cast<real_type<T>>(recipe.start));
       }
     }
 
     /// A and B for modules of at most that many outputs and inputs: uniform in +-sqrt(6 / columns), as PEFT draws them.
+    /// Where they are carried there is nothing to draw from, which is adapter.782.
     [[nodiscard]] static Shared shared(const Vera& recipe, Index outputs, Index inputs) {
+      if (recipe.projection_seed == carried) {
+        fail("adapter.782",
+             "VeRA with projection_seed -1 takes its projections from a file; to draw them, give a seed");
+      }
       const Random random(static_cast<std::uint64_t>(recipe.projection_seed));
       Shared pair{Tensor<T>(recipe.rank, inputs), Tensor<T>(outputs, recipe.rank)};
       policies::KaimingUniform::fill(pair.a.view(), random.child(0));
@@ -89,6 +99,19 @@ struct Vera {
              module);
       }
       pair_ = std::move(pair);
+    }
+    /// A and B from a file that carries them, by read(name).
+    template <class Read>
+    [[nodiscard]] static Shared shared_from(const Read& read) {
+      return {read("vera_A"), read("vera_B")};
+    }
+    /// Calls visit(name, view) for A and B where a file must carry them: no seed gives them again.
+    template <class Visitor>
+    void for_each_shared(Visitor&& visit) const {
+      if (carried_) {
+        visit("vera_A", pair_->a.view());
+        visit("vera_B", pair_->b.view());
+      }
     }
     /// What share() was given.
     [[nodiscard]] const std::shared_ptr<const Shared>& shared() const { return pair_; }
@@ -200,6 +223,7 @@ struct Vera {
     Parameter<T> d_;
     Index inputs_ = 0;
     double dropout_ = 0;
+    bool carried_ = false;
   };
 };
 

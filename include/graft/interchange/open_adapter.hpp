@@ -4,13 +4,13 @@
 
 #include <string>
 
-#include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/peft.hpp>
 #include <graft/interchange/pyreft_config.hpp>
 #include <graft/models/adapter_directory.hpp>
 
 namespace graft::interchange {
 
-/// A folder of our own or a PEFT LoRA; anything else is adapter.658. `layers` is the model's number of layers (0: look at
+/// A folder of our own or of PEFT; anything else is adapter.658. `layers` is the model's number of layers (0: look at
 /// the file without a model), `compile` the engine for target_modules that are a regex.
 [[nodiscard]] inline models::AdapterFile open_adapter(const std::string& folder, Index layers = 0,
                                                       text::PatternCompiler compile = &text::compile_builtin) {
@@ -37,11 +37,7 @@ namespace graft::interchange {
   if (type.starts_with("GRAFT_")) {
     return models::open_adapter_directory(folder, config);
   }
-  if (type == "LORA") {
-    return open_peft_lora(folder, config, layers, compile);
-  }
-  fail("adapter.658", "peft_type is \"" + type + "\", expected \"LORA\" or one that graft wrote (\"GRAFT_...\")",
-       where);
+  return open_peft(folder, config, layers, compile);
 }
 
 }  // namespace graft::interchange

@@ -1,154 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
-// peft_export: writes the LoRA and PMSS modules of a stack as one PEFT LoRA folder.
+// peft_export: LoRA and what is one exactly, as modules of one PEFT LoRA folder: PMSS, CURLoRA, LoRA-XS, PiSSA, OLoRA, DoRA.
 //
-// PMSS is a LoRA exactly: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and
-// lora_alpha = s r. C U is summed in double and rounded once. A LoRA that subtracts its start (PiSSA, OLoRA) is one of
-// twice the rank on the weight as it is: s (B A - B0 A0) = s [B, -B0] [A; A0], which is what PEFT converts its own into.
+// PMSS and CURLoRA: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and lora_alpha = s r. LoRA-XS:
+// A is its fixed right factor, B its left one times R. These products are summed in double and rounded once. A LoRA that
+// subtracts its start (PiSSA, OLoRA) is one of twice the rank on the weight as it is: s (B A - B0 A0) = s [B, -B0] [A; A0],
+// which is what PEFT converts its own into.
 #pragma once
 
 #include <cmath>
 #include <concepts>
-#include <map>
-#include <set>
 #include <string>
+#include <string_view>
+#include <utility>  // as_const
 #include <vector>
 
+#include <graft/adapters/bias.hpp>
+#include <graft/adapters/dora.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/lora_xs.hpp>
 #include <graft/adapters/pmss.hpp>
-#include <graft/models/adapter_directory.hpp>
+#include <graft/interchange/peft_writer.hpp>
 
 namespace graft::interchange {
 
 namespace detail {
 
-/// One module in PEFT's terms.
-struct PeftModule {
-  Place place;
-  Index rank = 0;
-  double alpha = 0;
-  double dropout = 0;
-  bool root = false;  // its scale is alpha / sqrt(rank)
-};
-
-/// An integer where alpha is one up to rounding: other readers of these files take nothing else.
-[[nodiscard]] inline io::Json alpha_json(double alpha) {
-  const double whole = std::nearbyint(alpha);
-  if (std::abs(alpha - whole) <= 1e-12 * std::abs(alpha) && std::abs(whole) < 1e15) {
-    return static_cast<std::int64_t>(whole);
-  }
-  return alpha;
-}
-
-/// The value that most modules share.
-template <class T, class Value>
-[[nodiscard]] T most_common(const std::vector<PeftModule>& modules, Value value) {
-  std::map<T, Index> counts;
-  T best{};
-  for (const PeftModule& module : modules) {
-    if (++counts[value(module)] > counts[best]) {
-      best = value(module);
-    }
-  }
-  return best;
-}
-
-/// target_modules and layers_to_transform; the full paths where modules are no product of layers and projections.
-inline void write_targets(io::Json& config, const std::vector<PeftModule>& modules, Index layers) {
-  std::set<std::string> leaves;
-  std::set<std::string> paths;
-  std::set<Index> used;
-  for (const PeftModule& module : modules) {
-    leaves.insert(module.place.name.substr(module.place.name.rfind('.') + 1));
-    paths.insert(module.place.name);
-    used.insert(module.place.layer);
-  }
-  const bool product = leaves.size() * used.size() == paths.size();
-  config["target_modules"] = product ? leaves : paths;
-  config["layers_to_transform"] = product && std::ssize(used) != layers ? io::Json(used) : io::Json();
-}
-
-[[nodiscard]] inline io::Json peft_config(const std::vector<PeftModule>& modules, Index layers,
-                                          const std::string& base_model) {
-  const Index rank = most_common<Index>(modules, [](const PeftModule& m) { return m.rank; });
-  const double alpha = most_common<double>(modules, [](const PeftModule& m) { return m.alpha; });
-  io::Json config = {{"peft_type", "LORA"},
-                     {"task_type", "CAUSAL_LM"},
-                     {"base_model_name_or_path", base_model},
-                     {"revision", nullptr},
-                     {"inference_mode", true},
-                     {"r", rank},
-                     {"lora_alpha", alpha_json(alpha)},
-                     {"lora_dropout", modules.front().dropout},
-                     {"use_rslora", modules.front().root},
-                     {"use_dora", false},
-                     {"bias", "none"},
-                     {"lora_bias", false},
-                     {"fan_in_fan_out", false},
-                     {"init_lora_weights", true},
-                     {"modules_to_save", nullptr},
-                     {"layers_pattern", nullptr},
-                     {"rank_pattern", io::Json::object()},
-                     {"alpha_pattern", io::Json::object()}};
-  for (const PeftModule& module : modules) {
-    if (module.rank != rank) {
-      config["rank_pattern"][module.place.name] = module.rank;
-    }
-    if (module.alpha != alpha) {
-      config["alpha_pattern"][module.place.name] = alpha_json(module.alpha);
-    }
-  }
-  write_targets(config, modules, layers);
-  return config;
-}
-
-[[nodiscard]] inline std::string peft_key(const Place& place, std::string_view name) {
-  return "base_model.model." + place.name + "." + std::string(name);
+[[nodiscard]] inline io::Json lora_kind(bool dora) {
+  return {{"peft_type", "LORA"},
+          {"use_dora", dora},
+          {"bias", "none"},
+          {"fan_in_fan_out", false},
+          {"init_lora_weights", true}};
 }
 
 /// The start of a LoRA, subtracted as further columns of B: [A; A0] and [B, -B0].
 template <scalar T>
 void add_doubled(const Place& place, View<const T> a, View<const T> b, View<const T> start_a, View<const T> start_b,
-                 models::Float32Tensors& tensors) {
-  const backends::Reference be;
-  Tensor<T> rows(2 * a.rows, a.cols);
-  Tensor<T> columns(b.rows, 2 * b.cols);
-  be.copy(a, rows.view().middle_rows(0, a.rows));
-  be.copy(start_a, rows.view().middle_rows(a.rows, a.rows));
-  be.copy(b, columns.view().middle_cols(0, b.cols));
-  be.add(-1, start_b, columns.view().middle_cols(b.cols, b.cols));
-  tensors.add(peft_key(place, "lora_A.weight"), std::as_const(rows).view());
-  tensors.add(peft_key(place, "lora_B.weight"), std::as_const(columns).view());
+                 PeftWriter& writer) {
+  const auto number = [](View<const T> m, Index i, Index j) { return static_cast<double>(real_part(m(i, j))); };
+  Tensor<double> rows(2 * a.rows, a.cols);
+  Tensor<double> columns(b.rows, 2 * b.cols);
+  for (Index k = 0; k < a.rows; ++k) {
+    for (Index j = 0; j < a.cols; ++j) {
+      rows(k, j) = number(a, k, j);
+      rows(a.rows + k, j) = number(start_a, k, j);
+    }
+    for (Index i = 0; i < b.rows; ++i) {
+      columns(i, k) = number(b, i, k);
+      columns(i, a.rows + k) = -number(start_b, i, k);
+    }
+  }
+  writer.add(peft_key(place, "lora_A.weight"), std::as_const(rows).view());
+  writer.add(peft_key(place, "lora_B.weight"), std::as_const(columns).view());
 }
 
 template <Index Rank, class Start, class Scale, scalar T, class Model>
-[[nodiscard]] PeftModule to_peft(Grafted<adapters::Lora<Rank, Start, Scale>, T>& grafted, const Model&,
-                                 models::Float32Tensors& tensors) {
+void to_peft(Grafted<adapters::Lora<Rank, Start, Scale>, T>& grafted, const Model&, PeftWriter& writer) {
   using Recipe = adapters::Lora<Rank, Start, Scale>;
-  using adapters::policies::AlphaOverRank;
   constexpr bool root = std::same_as<Scale, adapters::policies::AlphaOverRootRank>;
   constexpr Index share = Recipe::anchored ? 2 : 1;
+  const Recipe& recipe = grafted.recipe;
+  const double alpha = root ? recipe.alpha * std::sqrt(static_cast<double>(share))
+                            : alpha_over_rank<Scale>(recipe.alpha, recipe.rank) * static_cast<double>(share);
+  writer.add_module({grafted.place, share * recipe.rank, alpha, recipe.dropout, root}, lora_kind(false));
   std::vector<View<const T>> factors;
   grafted.module.for_each_parameter([&](const char* name, Parameter<T>& parameter) {
     factors.push_back(parameter.value);
     if constexpr (!Recipe::anchored) {
-      tensors.add(peft_key(grafted.place, name), factors.back());
+      writer.add(peft_key(grafted.place, name), factors.back());
     }
   });
   if constexpr (Recipe::anchored) {
     grafted.module.for_each_frozen([&](const char*, View<T> values) { factors.push_back(values); });
-    add_doubled<T>(grafted.place, factors[0], factors[1], factors[2], factors[3], tensors);
+    add_doubled<T>(grafted.place, factors[0], factors[1], factors[2], factors[3], writer);
   }
-  const Recipe& recipe = grafted.recipe;
-  const Index rank = share * recipe.rank;
-  const double alpha = root                                 ? recipe.alpha * std::sqrt(static_cast<double>(share))
-                       : std::same_as<Scale, AlphaOverRank> ? recipe.alpha * static_cast<double>(share)
-                                                            : recipe.scale() * static_cast<double>(rank);
-  return {grafted.place, rank, alpha, recipe.dropout, root};
+}
+
+template <Index Rank, class Init, class Scale, scalar T, class Model>
+void to_peft(Grafted<adapters::Dora<Rank, Init, Scale>, T>& grafted, const Model&, PeftWriter& writer) {
+  constexpr bool root = std::same_as<Scale, adapters::policies::AlphaOverRootRank>;
+  const auto& recipe = grafted.recipe;
+  const double alpha = root ? recipe.alpha : alpha_over_rank<Scale>(recipe.alpha, recipe.rank);
+  writer.add_module({grafted.place, recipe.rank, alpha, recipe.dropout, root}, lora_kind(true));
+  grafted.module.for_each_parameter([&](const std::string& name, Parameter<T>& parameter) {
+    writer.add(peft_key(grafted.place, name), View<const T>(parameter.value), name == "lora_magnitude_vector");
+  });
 }
 
 template <Index Rank, class Select, class Scale, scalar T, class Model>
-[[nodiscard]] PeftModule to_peft(Grafted<adapters::Pmss<Rank, Select, Scale>, T>& grafted, const Model& model,
-                                 models::Float32Tensors& tensors) {
+void to_peft(Grafted<adapters::Pmss<Rank, Select, Scale>, T>& grafted, const Model& model, PeftWriter& writer) {
   const auto weight =
       model.blocks[static_cast<std::size_t>(grafted.place.layer)].linear(grafted.place.where).weight.view();
   const auto& [columns, rows] = grafted.module.skeleton();
@@ -170,39 +110,63 @@ template <Index Rank, class Select, class Scale, scalar T, class Model>
       }
     }
   });
-  tensors.add(peft_key(grafted.place, "lora_A.weight"), std::as_const(a).view());
-  tensors.add(peft_key(grafted.place, "lora_B.weight"), std::as_const(b).view());
-  return {grafted.place, a.rows(), grafted.recipe.scale() * static_cast<double>(a.rows()), 0, false};
+  writer.add_module({grafted.place, a.rows(), grafted.recipe.scale() * static_cast<double>(a.rows())},
+                    lora_kind(false));
+  writer.add(peft_key(grafted.place, "lora_A.weight"), std::as_const(a).view());
+  writer.add(peft_key(grafted.place, "lora_B.weight"), std::as_const(b).view());
+}
+
+template <Index Rank, class Outer, class Scale, scalar T, class Model>
+void to_peft(Grafted<adapters::LowRankCore<Rank, Outer, Scale>, T>& grafted, const Model&, PeftWriter& writer) {
+  const auto& recipe = grafted.recipe;
+  Tensor<double> b;
+  grafted.module.for_each_frozen([&](const std::string& name, View<T> values) {
+    if (name == "lora_A.weight") {
+      return writer.add(peft_key(grafted.place, name), View<const T>(values));
+    }
+    b = Tensor<double>(values.rows, values.cols);
+    grafted.module.for_each_parameter([&](const char*, Parameter<T>& core) {
+      for (Index i = 0; i < b.rows(); ++i) {
+        for (Index k = 0; k < b.cols(); ++k) {
+          for (Index j = 0; j < b.cols(); ++j) {
+            b(i, j) += static_cast<double>(real_part(values(i, k))) * static_cast<double>(real_part(core.value(k, j)));
+          }
+        }
+      }
+    });
+  });
+  writer.add_module({grafted.place, recipe.rank, recipe.scale() * static_cast<double>(recipe.rank), recipe.dropout},
+                    lora_kind(false));
+  writer.add(peft_key(grafted.place, "lora_B.weight"), std::as_const(b).view());
+}
+
+template <scalar T, class Model>
+void to_peft(Grafted<adapters::Bias, T>& grafted, const Model&, PeftWriter& writer) {
+  grafted.module.for_each_parameter(
+      [&](const char*, Parameter<T>& bias) { writer.add_bias(grafted.place, View<const T>(bias.value)); });
+}
+
+template <scalar T, class Model>
+void to_peft(Grafted<adapters::Full, T>& grafted, const Model& model, PeftWriter& writer) {
+  writer.add_saved(grafted, model);
 }
 
 }  // namespace detail
 
-/// Writes a stack of Lora and Pmss as a PEFT LoRA; anything else in it, or two modules at one place, is adapter.673.
+/// Writes a stack of LoRA and what is one exactly, with Bias and Full beside it, as a PEFT LoRA. Anything else in it, or two
+/// modules at one place, is adapter.673.
 template <class Model, class AttachedType>
 void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
                      const std::string& base_model) {
-  models::Float32Tensors tensors;
-  std::vector<detail::PeftModule> modules;
-  std::set<std::string> taken;
+  PeftWriter writer(folder, attached.layers);
   attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
-    if constexpr (requires { detail::to_peft(grafted, model, tensors); }) {
-      if (!taken.insert(grafted.place.name).second) {
-        fail("adapter.673", "two adapters stand at \"" + grafted.place.name + "\"; a PEFT LoRA holds one", folder);
-      }
-      modules.push_back(detail::to_peft(grafted, model, tensors));
+    if constexpr (requires { detail::to_peft(grafted, model, writer); }) {
+      detail::to_peft(grafted, model, writer);
     } else {
-      fail("adapter.673", "\"" + grafted.path() + "\" is neither LoRA nor PMSS, so it is no PEFT LoRA", folder);
+      writer.refuse("\"" + grafted.path() + "\" is neither LoRA nor PMSS nor their kin, so it is no PEFT LoRA");
     }
   });
-  bool all_root = true;
-  for (const detail::PeftModule& module : modules) {
-    all_root = all_root && module.root;
-  }
-  for (detail::PeftModule& module : modules) {  // a mixed stack speaks of alpha / rank throughout
-    module.alpha *= module.root && !all_root ? std::sqrt(static_cast<double>(module.rank)) : 1;
-    module.root = all_root;
-  }
-  models::write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), tensors.refs());
+  writer.write(base_model);
 }
 
 }  // namespace graft::interchange

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include <graft/interchange/peft_lora.hpp>
+#include <graft/interchange/peft_reader.hpp>
 #include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/torch_zip.hpp>
 #include <graft/linalg/householder.hpp>

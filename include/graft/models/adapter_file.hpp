@@ -26,21 +26,29 @@ struct AdapterPart {
 
 /// Opened by open_adapter; nothing in it depends on a model yet.
 struct AdapterFile {
-  std::string path;                   ///< the folder
-  std::string peft_type;              ///< "LORA", or "GRAFT_..." for a folder of our own
-  std::string base_model;             ///< what the file calls its base
-  std::optional<Fingerprint> base;    ///< of the weights it was trained on; PEFT keeps none
-  std::vector<AdapterPart> parts;     ///< in the order of the stack
-  io::NamedTensors tensors;           ///< mapped, or in memory where the format is no place to read from
-  std::string prefix;                 ///< PEFT's, before every key; then the adapter's name is not in the key
-  std::vector<std::string> warnings;  ///< keys that were passed over, for the user to read
+  std::string path;                          ///< the folder
+  std::string peft_type;                     ///< "LORA", or "GRAFT_..." for a folder of our own
+  std::string base_model;                    ///< what the file calls its base
+  std::optional<Fingerprint> base;           ///< of the weights it was trained on; PEFT keeps none
+  std::vector<AdapterPart> parts;            ///< in the order of the stack
+  io::NamedTensors tensors;                  ///< mapped, or in memory where the format is no place to read from
+  std::string prefix;                        ///< PEFT's, before every key; then the adapter's name is not in the key
+  std::vector<std::string> warnings;         ///< keys that were passed over, for the user to read
+  std::map<std::string, std::string> names;  ///< "adapter.parameter" -> its name in the file, where that differs
 
   /// The key under which a parameter of a module is stored.
   template <class A, scalar T>
   [[nodiscard]] std::string key(const Grafted<A, T>& grafted, std::string_view name) const {
-    return prefix + (prefix.empty() ? grafted.path() : grafted.place.name) + "." + std::string(name);
+    const auto other = names.find(std::string(A::name) + "." + std::string(name));
+    return prefix + (prefix.empty() ? grafted.path() : grafted.place.name) + "." +
+           (other == names.end() ? std::string(name) : other->second);
   }
-  /// The tensor of that key and shape; a missing one is adapter.650, another shape adapter.651.
+  /// The key of what all modules of an adapter share; PEFT keeps that beside the base model.
+  template <class A>
+  [[nodiscard]] std::string shared_key(std::string_view name) const {
+    return (prefix.empty() ? std::string(A::name) : prefix.substr(0, prefix.find('.'))) + "." + std::string(name);
+  }
+  /// The tensor of that key and shape; a missing one is adapter.650, another shape adapter.651. A row may be a vector.
   [[nodiscard]] const io::TensorRef& tensor(const std::string& key, const std::vector<Index>& shape) const {
     const io::TensorRef* found = tensors.find(key);
     if (found == nullptr) {
@@ -49,7 +57,8 @@ struct AdapterFile {
                io::nearest_name(key, tensors.tensors(), [](const io::TensorRef& t) { return t.name; }) + "\"",
            tensors.path());
     }
-    if (found->shape != shape) {
+    const bool vector = shape.size() == 2 && shape[0] == 1 && found->shape == std::vector<Index>{shape[1]};
+    if (found->shape != shape && !vector) {
       const bool transposed = std::equal(shape.rbegin(), shape.rend(), found->shape.begin(), found->shape.end());
       fail("adapter.651",
            "tensor \"" + key + "\" has shape " + io::shape_text(found->shape) + ", expected " + io::shape_text(shape) +

@@ -90,9 +90,10 @@ template <class Model>
   return place;
 }
 
-/// Gives all modules of a part the one frozen thing that they share, as large as the largest of them needs.
-template <class A, scalar T>
-void share_frozen(Grafts<A, T>& part) {
+/// Gives all modules of a part the one frozen thing that they share, as large as the largest of them needs; `make` may have
+/// it from a file.
+template <class A, scalar T, class MakeModule>
+void share_frozen(Grafts<A, T>& part, const MakeModule& make) {
   using Module = typename A::template Module<T>;
   if constexpr (requires { typename Module::Shared; }) {
     Index outputs = 0;
@@ -101,7 +102,14 @@ void share_frozen(Grafts<A, T>& part) {
       outputs = std::max(outputs, grafted.place.outputs);
       inputs = std::max(inputs, grafted.place.inputs);
     }
-    const auto shared = std::make_shared<const typename Module::Shared>(Module::shared(part.adapter, outputs, inputs));
+    const auto made = [&] {
+      if constexpr (requires { make.template shared<Module>(part.adapter, outputs, inputs); }) {
+        return make.template shared<Module>(part.adapter, outputs, inputs);
+      } else {
+        return Module::shared(part.adapter, outputs, inputs);
+      }
+    };
+    const auto shared = std::make_shared<const typename Module::Shared>(made());
     for (auto& grafted : part.modules) {
       grafted.module.share(shared, grafted.place.name);
     }
@@ -156,7 +164,7 @@ void attach_part(Grafts<typename AtType::Adapter, typename Model::C>& part, cons
     auto& grafted = modules[static_cast<std::size_t>(m)];
     make(be, model, grafted, random.child(static_cast<std::uint64_t>(m)));
   });
-  share_frozen(part);
+  share_frozen(part, make);
 }
 
 /// Full's gradient is that of y = W x: where another module edits x or y of the same map, W acts through the edit too.

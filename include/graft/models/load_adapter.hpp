@@ -28,13 +28,22 @@ concept has_basis = requires(Module& module, const B& be, View<const T> rows) {
   module.set_basis(be, rows);
 };
 
-/// Calls visit(key, view of the values, grafted) for the parameters and the frozen factors that a file holds, and
-/// list(key, indices).
+/// Calls visit(key, view of the values, grafted) for the parameters and the frozen factors that a file holds, once for what
+/// modules share, and list(key, indices).
 template <class B, class AttachedType, class Visit, class List>
 void for_each_stored(AttachedType& attached, const AdapterFile& file, Visit&& visit, List&& list) {
   using T = typename AttachedType::Scalar;
-  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+  std::set<std::string> shared;
+  attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
     auto& module = grafted.module;
+    if constexpr (requires { module.for_each_shared([](const char*, View<const T>) {}); }) {
+      module.for_each_shared([&](const char* name, View<const T> values) {
+        const std::string key = file.template shared_key<std::remove_cvref_t<decltype(recipe)>>(name);
+        if (shared.insert(key).second) {
+          visit(key, values, grafted);
+        }
+      });
+    }
     module.for_each_parameter([&](std::string_view name, Parameter<T>& parameter) {
       if constexpr (has_basis<std::remove_cvref_t<decltype(module)>, B, T>) {
         if (name == "R") {
@@ -74,6 +83,25 @@ namespace detail {
 struct FileModules {
   const AdapterFile& file;
 
+  /// What the modules of an adapter share: the file's own where it carries that, else drawn as ever.
+  template <class Module, class A>
+    requires requires { A::carried; }
+  [[nodiscard]] typename Module::Shared shared(const A& recipe, Index outputs, Index inputs) const {
+    if (recipe.projection_seed != A::carried) {
+      return Module::shared(recipe, outputs, inputs);
+    }
+    return Module::shared_from([&](const char* name) {
+      const std::string key = file.template shared_key<A>(name);
+      const io::TensorRef* found = file.tensors.find(key);
+      const Index rows = found == nullptr ? 0 : found->rows();
+      const io::TensorRef& tensor = file.tensor(key, {rows, found == nullptr ? 0 : found->cols()});
+      decltype(Module::Shared::a) values(tensor.rows(), tensor.cols());
+      io::decode_rows(tensor, 0, values.view());
+      check_finite(std::as_const(values).view(), tensor);
+      return values;
+    });
+  }
+
   template <class Model, class A>
   void operator()(const typename Model::Backend& be, Model& model, Grafted<A, typename Model::C>& grafted,
                   Random random) const {
@@ -93,6 +121,19 @@ struct FileModules {
     }
   }
 };
+
+/// PEFT trains a copy of the table. Where the table is the head too, the head keeps the old one there: adapter.783.
+template <class AttachedType, class Model>
+void check_table(AttachedType& attached, const Model& model, const AdapterFile& file) {
+  attached.for_each_module([&](const auto&, const Placement&, const auto& grafted) {
+    if (!file.prefix.empty() && model.config.tied_head && grafted.place.where == site::embedding) {
+      fail("adapter.783",
+           "the file holds a trained \"" + grafted.place.name +
+               "\", which is the head too in this model; PEFT computes with two tables, graft has one",
+           file.path);
+    }
+  });
+}
 
 /// Every expected tensor is there in its shape, and nothing else is (adapter.650 to adapter.652).
 template <class B, class AttachedType>
@@ -204,6 +245,7 @@ template <class StackType, class Model>
                                 const AdapterFile& file, const LoadOptions& options = {}) {
   check_base(file, base, options);
   auto attached = attach(be, model, stack_of<StackType>(file), 0, detail::FileModules{file});
+  detail::check_table(attached, model, file);
   detail::check_names<typename Model::Backend>(attached, file);
   detail::fill(be, attached, file);
   return attached;
