@@ -75,6 +75,7 @@
 #include <graft/interchange/peft_export.hpp>
 #include <graft/interchange/peft_lora.hpp>
 #include <graft/interchange/pyreft_config.hpp>
+#include <graft/interchange/reft_as_lora.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
@@ -113,6 +114,7 @@
 #include <graft/models/checkpoint.hpp>
 #include <graft/models/count_trainable.hpp>
 #include <graft/models/fingerprint.hpp>
+#include <graft/models/folded_edit.hpp>
 #include <graft/models/gguf_checkpoint.hpp>
 #include <graft/models/hf_config.hpp>
 #include <graft/models/huggingface.hpp>
@@ -178,6 +180,7 @@
 #include <graft/train/epoch.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/receipt.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/trainer.hpp>
 #include <graft/version.hpp>

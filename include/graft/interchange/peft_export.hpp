@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// peft_export: writes the LoRA and PMSS modules of a stack as one PEFT LoRA folder.
+// peft_export: writes the modules of a stack as one PEFT LoRA folder, where they are one: LoRA, PMSS, ReFT on a linear map.
 //
 // PMSS is a LoRA exactly: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and
 // lora_alpha = s r. C U is summed in double and rounded once. A LoRA that subtracts its start (PiSSA, OLoRA) is one of
 // twice the rank on the weight as it is: s (B A - B0 A0) = s [B, -B0] [A; A0], which is what PEFT converts its own into.
+// A linear ReFT on the output of attention or feed-forward, at all positions, is a LoRA with a bias (reft_as_lora.hpp).
 #pragma once
 
+#include <algorithm>  // any_of
 #include <cmath>
 #include <concepts>
 #include <map>
@@ -15,6 +17,7 @@
 
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/interchange/reft_as_lora.hpp>
 #include <graft/models/adapter_directory.hpp>
 
 namespace graft::interchange {
@@ -27,7 +30,8 @@ struct PeftModule {
   Index rank = 0;
   double alpha = 0;
   double dropout = 0;
-  bool root = false;  // its scale is alpha / sqrt(rank)
+  bool root = false;    // its scale is alpha / sqrt(rank)
+  Tensor<double> bias;  // (1,N) added to the output of a LoRA of scale 1, or empty
 };
 
 /// An integer where alpha is one up to rounding: other readers of these files take nothing else.
@@ -67,6 +71,11 @@ inline void write_targets(io::Json& config, const std::vector<PeftModule>& modul
   config["layers_to_transform"] = product && std::ssize(used) != layers ? io::Json(used) : io::Json();
 }
 
+/// Whether any module brings a bias; then PEFT expects one of every module.
+[[nodiscard]] inline bool has_bias(const std::vector<PeftModule>& modules) {
+  return std::any_of(modules.begin(), modules.end(), [](const PeftModule& module) { return module.bias.size() > 0; });
+}
+
 [[nodiscard]] inline io::Json peft_config(const std::vector<PeftModule>& modules, Index layers,
                                           const std::string& base_model) {
   const Index rank = most_common<Index>(modules, [](const PeftModule& m) { return m.rank; });
@@ -82,7 +91,7 @@ inline void write_targets(io::Json& config, const std::vector<PeftModule>& modul
                      {"use_rslora", modules.front().root},
                      {"use_dora", false},
                      {"bias", "none"},
-                     {"lora_bias", false},
+                     {"lora_bias", has_bias(modules)},
                      {"fan_in_fan_out", false},
                      {"init_lora_weights", true},
                      {"modules_to_save", nullptr},
@@ -143,7 +152,7 @@ template <Index Rank, class Start, class Scale, scalar T, class Model>
   const double alpha = root                                 ? recipe.alpha * std::sqrt(static_cast<double>(share))
                        : std::same_as<Scale, AlphaOverRank> ? recipe.alpha * static_cast<double>(share)
                                                             : recipe.scale() * static_cast<double>(rank);
-  return {grafted.place, rank, alpha, recipe.dropout, root};
+  return {grafted.place, rank, alpha, recipe.dropout, root, {}};
 }
 
 template <Index Rank, class Select, class Scale, scalar T, class Model>
@@ -172,26 +181,42 @@ template <Index Rank, class Select, class Scale, scalar T, class Model>
   });
   tensors.add(peft_key(grafted.place, "lora_A.weight"), std::as_const(a).view());
   tensors.add(peft_key(grafted.place, "lora_B.weight"), std::as_const(b).view());
-  return {grafted.place, a.rows(), grafted.recipe.scale() * static_cast<double>(a.rows()), 0, false};
+  return {grafted.place, a.rows(), grafted.recipe.scale() * static_cast<double>(a.rows()), 0, false, {}};
+}
+
+template <class A, scalar T, class Model>
+  requires requires(const Grafted<A, T>& grafted, const Model& model) { reft_as_lora(grafted, model); }
+[[nodiscard]] PeftModule to_peft(Grafted<A, T>& grafted, const Model& model, models::Float32Tensors& tensors) {
+  LowRankMap map = reft_as_lora(grafted, model);
+  tensors.add(peft_key(map.place, "lora_A.weight"), std::as_const(map.a).view());
+  tensors.add(peft_key(map.place, "lora_B.weight"), std::as_const(map.b).view());
+  const Index rank = map.a.rows();
+  return {std::move(map.place), rank, static_cast<double>(rank), 0, false, std::move(map.bias)};
 }
 
 }  // namespace detail
 
-/// Writes a stack of Lora and Pmss as a PEFT LoRA; anything else in it, or two modules at one place, is adapter.673.
+/// Writes a stack as a PEFT LoRA; a module that is none, or a second one at a place, is adapter.673.
 template <class Model, class AttachedType>
 void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
                      const std::string& base_model) {
   models::Float32Tensors tensors;
   std::vector<detail::PeftModule> modules;
   std::set<std::string> taken;
-  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+  attached.for_each_module([&](const auto& recipe, const Placement& placement, auto& grafted) {
     if constexpr (requires { detail::to_peft(grafted, model, tensors); }) {
-      if (!taken.insert(grafted.place.name).second) {
-        fail("adapter.673", "two adapters stand at \"" + grafted.place.name + "\"; a PEFT LoRA holds one", folder);
+      if constexpr (representation_adapter<std::remove_cvref_t<decltype(recipe)>>) {
+        if (const std::string reason = models::why_unfolded(grafted, placement); !reason.empty()) {
+          fail("adapter.673", "\"" + grafted.path() + "\" " + reason + ", so it is no PEFT LoRA", folder);
+        }
       }
       modules.push_back(detail::to_peft(grafted, model, tensors));
+      const std::string& place = modules.back().place.name;
+      if (!taken.insert(place).second) {
+        fail("adapter.673", "two adapters stand at \"" + place + "\"; a PEFT LoRA holds one", folder);
+      }
     } else {
-      fail("adapter.673", "\"" + grafted.path() + "\" is neither LoRA nor PMSS, so it is no PEFT LoRA", folder);
+      fail("adapter.673", "\"" + grafted.path() + "\" is no LoRA, nor anything that equals one", folder);
     }
   });
   bool all_root = true;
@@ -202,7 +227,20 @@ void write_peft_lora(const std::string& folder, AttachedType& attached, const Mo
     module.alpha *= module.root && !all_root ? std::sqrt(static_cast<double>(module.rank)) : 1;
     module.root = all_root;
   }
-  models::write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), tensors.refs());
+  const bool biased = detail::has_bias(modules);
+  for (const detail::PeftModule& module : modules) {
+    if (biased) {
+      const Tensor<double> none(1, module.place.outputs);
+      tensors.add(detail::peft_key(module.place, "lora_B.bias"), (module.bias.size() > 0 ? module.bias : none).view());
+    }
+  }
+  std::vector<io::TensorRef> written = tensors.refs();
+  for (io::TensorRef& tensor : written) {
+    if (tensor.name.ends_with(".bias")) {
+      tensor.shape = {tensor.cols()};
+    }
+  }
+  models::write_adapter_folder(folder, detail::peft_config(modules, attached.layers, base_model), written);
 }
 
 }  // namespace graft::interchange
