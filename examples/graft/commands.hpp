@@ -15,6 +15,7 @@ int evaluate(const EvalSettings& settings);
 int generate(const GenerateSettings& settings);
 int inspect(const InspectSettings& settings);
 int merge(const MergeSettings& settings);
+int export_adapter(const ExportSettings& settings);
 int report(const ReportSettings& settings);
 int select(const SelectSettings& settings);
 

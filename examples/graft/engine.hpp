@@ -96,8 +96,11 @@ struct MemoryPart {
   std::size_t bytes = 0;
 };
 
-/// What an adapter is saved as: PEFT's LoRA, our own folder, or PEFT's where it is a LoRA.
-enum class FolderFormat { by_adapter, peft, graft };
+/// What an adapter is saved as; by_adapter is PEFT's folder where it is a LoRA, else our own.
+enum class AdapterFormat { by_adapter, peft, pyreft, graft };
+
+/// What a merged model is written as: a row of merge_formats (exports.hpp).
+struct MergeFormat;
 
 enum class RateShape { constant, linear, cosine };
 
@@ -130,14 +133,14 @@ class Engine {
   /// Attaches what an opened folder holds.
   virtual void load_adapter(const models::AdapterFile& file) = 0;
   /// `base` is what the file calls its model.
-  virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
+  virtual void save_adapter(const std::string& path, const std::string& base, AdapterFormat format) = 0;
   /// Placeholders that every example needs before its first token.
   [[nodiscard]] virtual Index inserted() = 0;
   /// What is attached, in the order of adapter_kinds.
   [[nodiscard]] virtual std::vector<AdapterSummary> summary() = 0;
-  /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.
-  virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
-                                    const std::string& dtype) = 0;
+  /// Writes the checkpoint with the adapter in its weights.
+  virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& path,
+                                    const MergeFormat& to) = 0;
 
   /// What a step on such a batch will take, largest parts by name.
   [[nodiscard]] virtual std::vector<MemoryPart> forecast(const train::Batch& batch, const TrainingRequest& request) = 0;

@@ -20,11 +20,13 @@ namespace graft::program {
 class Session {
  public:
   /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them, and puts the adapter of a folder
-  /// on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
+  /// (graft's, PEFT's or pyreft's) on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
   explicit Session(const ModelSettings& settings, const std::string& adapter = "", bool trains_weights = false);
 
   [[nodiscard]] const models::Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] const models::LlamaConfig& config() const { return checkpoint_.config; }
+  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
+  [[nodiscard]] bool has_chat() const { return chat_.has_value(); }
   [[nodiscard]] Engine& engine() { return *engine_; }
 
   /// The tokenizer, or train.424 where the model has none.
@@ -34,6 +36,9 @@ class Session {
   [[nodiscard]] const text::ChatTemplate* chat() const;
   /// The ids that end an answer.
   [[nodiscard]] std::vector<std::int32_t> stop_ids() const;
+  /// The example that each record, as a line of a data file holds it, becomes in training.
+  [[nodiscard]] std::vector<train::Example> examples_of(const DataSettings& data,
+                                                        const std::vector<io::Json>& records) const;
   /// Questions with a fixed list of answers, those longer than `longest` tokens left out.
   [[nodiscard]] train::Choices load_choices(const DataSettings& data, const std::string& path, Index longest,
                                             const std::vector<std::string>& answers) const;
