@@ -16,6 +16,7 @@ int generate(const GenerateSettings& settings);
 int chat(const ChatSettings& settings);
 int inspect(const InspectSettings& settings);
 int merge(const MergeSettings& settings);
+int export_adapter(const ExportSettings& settings);
 int preview(const PreviewSettings& settings);
 int report(const ReportSettings& settings);
 int select(const SelectSettings& settings);

@@ -105,8 +105,11 @@ struct ChosenSkeleton {
   std::vector<std::int32_t> columns, rows;
 };
 
-/// What an adapter is saved as: PEFT's LoRA, our own folder, or PEFT's where it is a LoRA.
-enum class FolderFormat { by_adapter, peft, graft };
+/// What an adapter is saved as; by_adapter is PEFT's folder where it is a LoRA, else our own.
+enum class AdapterFormat { by_adapter, peft, pyreft, graft };
+
+/// What a merged model is written as: a row of merge_formats (exports.hpp).
+struct MergeFormat;
 
 enum class RateShape { constant, linear, cosine };
 
@@ -141,7 +144,7 @@ class Engine {
   /// From here on the rows go through the adapter that was loaded as number `number`, from 1; 0: through none.
   virtual void use_adapter(Index number) = 0;
   /// `base` is what the file calls its model.
-  virtual void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) = 0;
+  virtual void save_adapter(const std::string& path, const std::string& base, AdapterFormat format) = 0;
   /// Placeholders that every example needs before its first token.
   [[nodiscard]] virtual Index inserted() = 0;
   /// What is attached, in the order of adapter_kinds.
@@ -150,9 +153,9 @@ class Engine {
   [[nodiscard]] virtual std::vector<train::BlockEdits> probe(std::span<const std::vector<std::int32_t>> prompts) = 0;
   /// The skeletons of the modules that have one.
   [[nodiscard]] virtual std::vector<ChosenSkeleton> skeletons() = 0;
-  /// Writes the checkpoint with the adapter in its weights, as a Hugging Face folder in bf16 or fp32.
-  virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
-                                    const std::string& dtype) = 0;
+  /// Writes the checkpoint with the adapter in its weights.
+  virtual models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& path,
+                                    const MergeFormat& to) = 0;
 
   /// What a step on `batch` will take, and an evaluation of `measured` (which may be empty) beside it, part by part; lines
   /// that begin with blanks say what the part above them is made of.

@@ -26,6 +26,7 @@
 #include <graft/adapters/vera.hpp>
 #include <graft/backends/simd.hpp>
 #include <graft/interchange/peft.hpp>
+#include <graft/interchange/pyreft_export.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
@@ -34,6 +35,7 @@
 
 #include "chosen.hpp"
 #include "engine.hpp"
+#include "exports.hpp"
 
 namespace graft::program {
 
@@ -171,22 +173,24 @@ class EngineOf : public Engine {
   void use_adapter(Index number) override {
     attached_ = number > 0 ? loaded_[static_cast<std::size_t>(number - 1)].get() : nullptr;
   }
-  void save_adapter(const std::string& folder, const std::string& base, FolderFormat format) override {
-    const std::vector<AdapterSummary> parts = summary();
-    const bool is_lora = std::all_of(parts.begin(), parts.end(), [](const AdapterSummary& part) {
-      return part.kind->name == "lora" || part.kind->name == "rslora";
-    });
-    if (format == FolderFormat::peft || (format == FolderFormat::by_adapter && is_lora)) {
-      interchange::write_peft(folder, *attached_, model_, base);
-    } else {
-      models::save_adapter(folder, *attached_, base_, base);
+  void save_adapter(const std::string& path, const std::string& base, AdapterFormat format) override {
+    if (format == AdapterFormat::by_adapter) {
+      format = is_lora() ? AdapterFormat::peft : AdapterFormat::graft;
+    }
+    switch (format) {  // one line for each row of export_formats
+      case AdapterFormat::peft: return interchange::write_peft(path, *attached_, model_, base);
+      case AdapterFormat::pyreft: return interchange::write_pyreft(path, *attached_, base_, base);
+      case AdapterFormat::by_adapter:
+      case AdapterFormat::graft: return models::save_adapter(path, *attached_, base_, base);
     }
   }
 
-  models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& folder,
-                            const std::string& dtype) override {
-    return dtype == "bf16" ? models::write_merged<bf16>(folder, checkpoint, be_, *attached_)
-                           : models::write_merged<float>(folder, checkpoint, be_, *attached_);
+  models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& path,
+                            const MergeFormat& to) override {
+    if (to.dtype == "bf16") {
+      return models::write_merged<bf16>(path, checkpoint, be_, *attached_);
+    }
+    return models::write_merged<float>(path, checkpoint, be_, *attached_);
   }
 
   Index inserted() override { return attached_ ? attached_->inserted() : 0; }
@@ -330,6 +334,12 @@ class EngineOf : public Engine {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (visit(adapter_kinds[I], std::get<I>(all.parts)), ...);
     }(std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
+  }
+  [[nodiscard]] bool is_lora() {
+    const std::vector<AdapterSummary> parts = summary();
+    return std::all_of(parts.begin(), parts.end(), [](const AdapterSummary& part) {
+      return part.kind->name == "lora" || part.kind->name == "rslora";
+    });
   }
   [[nodiscard]] std::span<AttachedType* const> bank() {
     member_ = attached_ ? &*attached_ : nullptr;

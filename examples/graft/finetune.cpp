@@ -95,11 +95,11 @@ RateShape shape_named(const std::string& name) {
   fail("train.431", "--schedule is \"" + name + "\", expected constant, linear or cosine", "--schedule");
 }
 
-FolderFormat format_named(const std::string& format) {
+AdapterFormat format_named(const std::string& format) {
   if (format != "auto" && format != "peft" && format != "graft") {
     fail("train.431", "--format is \"" + format + "\", expected auto, peft or graft", "--format");
   }
-  return format == "auto" ? FolderFormat::by_adapter : format == "peft" ? FolderFormat::peft : FolderFormat::graft;
+  return format == "auto" ? AdapterFormat::by_adapter : format == "peft" ? AdapterFormat::peft : AdapterFormat::graft;
 }
 
 /// What the words ask for, each kind at most once.

@@ -18,6 +18,7 @@
 #include "checkpoints.hpp"
 #include "commands.hpp"
 #include "config_file.hpp"
+#include "exports.hpp"
 
 namespace graft::program {
 
@@ -250,6 +251,28 @@ std::map<std::string, std::vector<std::string>> given_words(const CLI::App& app)
   return words;
 }
 
+/// The names in a table of formats, each once: "peft, pyreft, graft".
+std::string names_of(const auto& table) {
+  std::string names, last;
+  for (const auto& row : table) {
+    if (row.name != last) {
+      names += (names.empty() ? "" : ", ") + std::string(row.name);
+      last = row.name;
+    }
+  }
+  return names;
+}
+
+/// And what each is, a line each.
+std::string lines_of(const auto& table) {
+  std::string text;
+  for (const auto& row : table) {
+    const std::string name(row.name);
+    text += "  " + name + std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') + std::string(row.what) + "\n";
+  }
+  return text;
+}
+
 [[noreturn]] void refuse(const std::string& what) {
   fail("train.430", what, "command line");
 }
@@ -409,14 +432,47 @@ int run_command_line(int count, const char* const* arguments) {
   merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model")
       ->type_name("DIR");
   merge_app
+      .add_option("--format", merging.format, "of the model: " + names_of(merge_formats) + ", or auto: as --out ends")
+      ->type_name("NAME")
+      ->capture_default_str();
+  merge_app
       .add_option("--dtype", merging.dtype, "fp32, bf16, or auto: that of the model, bf16 where it is F16 or quantised")
       ->type_name("TYPE")
       ->capture_default_str();
   merge_app.add_flag("--overwrite", merging.overwrite, "replace the model that the folder holds");
+  merge_app.add_flag("--json", merging.json, "the receipt as one JSON object on stdout");
   merge_app.footer(
       "Example, after that of finetune:\n"
       "  graft merge --model examples/models/village --adapter build/run --out build/merged\n"
-      "LoRA, PMSS and full finetuning merge; a ReFT depends on positions, which no weight does.");
+      "What was written is read back and compared with model and adapter on prompts; receipt.json says how well, and "
+      "what\n"
+      "differs too much is not kept. Changes of weights and biases merge, a linear ReFT on attention or mlp at all "
+      "positions\n"
+      "too; an edit of the residual stream, or of chosen positions, is none.");
+
+  ExportSettings exporting;
+  CLI::App& export_app = *app.add_subcommand("export", "write an adapter as the files of another program");
+  export_app
+      .add_option("-m,--model,--model-dir,--base", exporting.model,
+                  "Hugging Face folder, .gguf file or llama2.c .bin file")
+      ->type_name("PATH");
+  export_app.add_option("-a,--adapter,--adapter-path,--lora", exporting.adapter, "a folder that finetune wrote")
+      ->type_name("DIR");
+  export_app.add_option("--to,--format", exporting.to, names_of(export_formats))->type_name("NAME");
+  export_app.add_option("-o,--out,--output-dir,--save-path", exporting.out, "where it goes")->type_name("PATH");
+  export_app
+      .add_option("--dtype", exporting.dtype, "what the receipt is computed in: fp32, or bf16 for less memory, or auto")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  export_app.add_flag("--overwrite", exporting.overwrite, "replace the adapter that the folder holds");
+  export_app.add_flag("--json", exporting.json, "the receipt as one JSON object on stdout");
+  export_app.footer(
+      "Example, after that of finetune:\n"
+      "  graft export --model examples/models/village --adapter build/run --to peft --out build/peft\n"
+      "Formats:\n" +
+      lines_of(export_formats) +
+      "What was written is read back and compared on prompts; receipt.json says how well, and what differs "
+      "too much is not kept.");
 
   ReportSettings reporting;
   CLI::App& report_app = *app.add_subcommand("report", "finished runs side by side");
@@ -463,7 +519,7 @@ int run_command_line(int count, const char* const* arguments) {
       "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
 
   for (CLI::App* sub : {&finetune_app, &preview_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app,
-                        &report_app, &select_app}) {
+                        &export_app, &report_app, &select_app}) {
     sub->allow_extras();
   }
   app.footer(
@@ -514,7 +570,7 @@ int run_command_line(int count, const char* const* arguments) {
   if (chosen.empty()) {
     const auto left = app.remaining();
     const std::vector<std::string> names = {"finetune", "preview", "eval",   "generate", "chat",
-                                            "inspect",  "merge",   "report", "select"};
+                                            "inspect",  "merge",   "export", "report",   "select"};
     if (left.empty()) {
       std::fputs(app.help().c_str(), stderr);
       return exit_error;
@@ -570,6 +626,13 @@ int run_command_line(int count, const char* const* arguments) {
     require_given(merging.adapter, "--adapter", "a folder that finetune wrote");
     require_given(merging.out, "--out", "a folder for the model");
     return merge(merging);
+  }
+  if (chosen.front() == &export_app) {
+    require_given(exporting.model, "--model", model_what);
+    require_given(exporting.adapter, "--adapter", "a folder that finetune wrote");
+    require_given(exporting.to, "--to", names_of(export_formats).c_str());
+    require_given(exporting.out, "--out", "a name for what is written");
+    return export_adapter(exporting);
   }
   require_given(generation.model.model, "--model", model_what);
   return generate(generation);

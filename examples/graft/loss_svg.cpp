@@ -11,7 +11,10 @@ namespace graft::program {
 
 namespace {
 
-constexpr double width = 720, height = 400, left = 64, right = 24, top = 44, bottom = 48;
+/// The picture, and the margins of the axes in it.
+struct Page {
+  static constexpr double width = 720, height = 400, left = 64, right = 24, top = 44, bottom = 48;
+};
 
 /// 1, 2 or 5 times a power of ten, so that about `count` of them cover `range`.
 double round_step(double range, double count) {
@@ -37,9 +40,11 @@ std::string number(double value) {
 struct Frame {
   double last_step = 1, low = 0, high = 1;
 
-  [[nodiscard]] double x(double step) const { return left + (width - left - right) * step / last_step; }
+  [[nodiscard]] double x(double step) const {
+    return Page::left + (Page::width - Page::left - Page::right) * step / last_step;
+  }
   [[nodiscard]] double y(double loss) const {
-    return height - bottom - (height - top - bottom) * (loss - low) / (high - low);
+    return Page::height - Page::bottom - (Page::height - Page::top - Page::bottom) * (loss - low) / (high - low);
   }
 };
 
@@ -78,18 +83,19 @@ std::string axes(const Frame& frame) {
   const double loss_step = round_step(frame.high - frame.low, 5);
   for (double tick = std::ceil(frame.low / loss_step) * loss_step; tick <= frame.high + loss_step * 1e-6;
        tick += loss_step) {
-    out += line(left, frame.y(tick), width - right, frame.y(tick), "#e4e4e4");
-    out += text_at(left - 8, frame.y(tick) + 4, "end", significant(std::abs(tick) < loss_step * 1e-6 ? 0 : tick, 4));
+    out += line(Page::left, frame.y(tick), Page::width - Page::right, frame.y(tick), "#e4e4e4");
+    out +=
+        text_at(Page::left - 8, frame.y(tick) + 4, "end", significant(std::abs(tick) < loss_step * 1e-6 ? 0 : tick, 4));
   }
   const double step = std::max(1.0, round_step(frame.last_step, 8));
   for (double tick = 0; tick <= frame.last_step; tick += step) {
-    out += line(frame.x(tick), height - bottom, frame.x(tick), height - bottom + 5, "#555");
-    out += text_at(frame.x(tick), height - bottom + 20, "middle", significant(tick, 6));
+    out += line(frame.x(tick), Page::height - Page::bottom, frame.x(tick), Page::height - Page::bottom + 5, "#555");
+    out += text_at(frame.x(tick), Page::height - Page::bottom + 20, "middle", significant(tick, 6));
   }
-  out += line(left, height - bottom, width - right, height - bottom, "#555") +
-         line(left, top, left, height - bottom, "#555");
-  out += text_at((left + width - right) / 2, height - 10, "middle", "step");
-  return out + text_at(left - 8, top - 12, "end", "loss");
+  out += line(Page::left, Page::height - Page::bottom, Page::width - Page::right, Page::height - Page::bottom, "#555") +
+         line(Page::left, Page::top, Page::left, Page::height - Page::bottom, "#555");
+  out += text_at((Page::left + Page::width - Page::right) / 2, Page::height - 10, "middle", "step");
+  return out + text_at(Page::left - 8, Page::top - 12, "end", "loss");
 }
 
 struct LegendEntry {
@@ -103,7 +109,7 @@ std::string legend(const std::vector<LegendEntry>& entries) {
   const auto room = [](const LegendEntry& entry) {  // a sample, a gap, and letters of average width
     return 46 + 6.6 * static_cast<double>(entry.name.size());
   };
-  double x = width - right;
+  double x = Page::width - Page::right;
   for (const LegendEntry& entry : entries) {
     x -= room(entry);
   }
@@ -143,7 +149,8 @@ std::string loss_svg(const std::vector<LossCurves>& runs, const std::string& tit
   const double margin = std::max(0.05 * (frame.high - frame.low), 0.01);
   frame.low = std::max(0.0, frame.low - margin);
   frame.high += margin;
-  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(width) + " " + number(height) +
+  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(Page::width) + " " +
+                    number(Page::height) +
                     "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#333\">\n"
                     "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   out += axes(frame);
@@ -165,7 +172,7 @@ std::string loss_svg(const std::vector<LossCurves>& runs, const std::string& tit
   if (any_valid) {
     entries.push_back({"valid", runs.size() == 1 ? colour_of(0) : "#555", true});
   }
-  return out + legend(entries) + text_at(left + 16, 24, "start", title) + "</svg>\n";
+  return out + legend(entries) + text_at(Page::left + 16, 24, "start", title) + "</svg>\n";
 }
 
 }  // namespace graft::program

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft merge: a model with an adapter in its weights, as a folder that any program for Hugging Face models reads.
-#include <algorithm>  // any_of
+// graft merge: a model with an adapter in its weights, as files that need no graft, and a receipt that they are it.
+#include <algorithm>  // any_of, find_if
 #include <cstdio>
+#include <memory>
+#include <vector>
+
+#include <graft/models/open_checkpoint.hpp>
 
 #include "commands.hpp"
+#include "exports.hpp"
+#include "receipt.hpp"
 #include "run_folder.hpp"
-#include "session.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -20,23 +25,70 @@ std::string own_dtype(const models::Checkpoint& checkpoint) {
   return wide ? "fp32" : "bf16";
 }
 
+/// The row of merge_formats that the flags name.
+const MergeFormat& format_asked_for(const MergeSettings& settings) {
+  std::string format = settings.format == "auto" ? "hf" : settings.format;
+  for (const MergeFormat& row : merge_formats) {
+    if (settings.format == "auto" && !row.ending.empty() && settings.out.ends_with(row.ending)) {
+      format = row.name;
+    }
+  }
+  std::vector<const MergeFormat*> rows;
+  std::string formats, dtypes;
+  for (const MergeFormat& row : merge_formats) {
+    const std::string name(row.name);
+    formats += formats.ends_with(name) ? "" : ", " + name;
+    if (name == format) {
+      rows.push_back(&row);
+      dtypes += ", " + std::string(row.dtype);
+    }
+  }
+  if (rows.empty()) {
+    fail("train.431", "--format is \"" + format + "\", expected auto" + formats, "--format");
+  }
+  const std::string dtype =
+      settings.dtype == "auto" ? own_dtype(models::open_checkpoint(settings.model)) : settings.dtype;
+  const auto same = std::find_if(rows.begin(), rows.end(), [&](const MergeFormat* row) { return row->dtype == dtype; });
+  if (same == rows.end() && settings.dtype != "auto") {
+    fail("train.431", "--dtype is \"" + dtype + "\", expected auto" + dtypes, "--dtype");
+  }
+  return same == rows.end() ? *rows.front() : **same;
+}
+
 }  // namespace
 
 int merge(const MergeSettings& settings) {
-  if (settings.dtype != "auto" && settings.dtype != "fp32" && settings.dtype != "bf16") {
-    fail("train.431", "--dtype is \"" + settings.dtype + "\", expected auto, fp32 or bf16", "--dtype");
-  }
-  refuse_taken(settings.out, settings.overwrite);
-  ModelSettings model;
-  model.model = settings.model;
-  Session session(model, settings.adapter);
-  const models::Checkpoint& checkpoint = session.checkpoint();
-  const std::string dtype = settings.dtype == "auto" ? own_dtype(checkpoint) : settings.dtype;
-  const models::MergeReport done = session.engine().merge(checkpoint, settings.out, dtype);
-  std::fprintf(stderr, "%s: %s of %s tensors changed, %s, %s\n", settings.out.c_str(),
-               with_commas(done.changed).c_str(), with_commas(done.tensors).c_str(), dtype.c_str(),
+  const MergeFormat& to = format_asked_for(settings);
+  refuse_taken(settings.out, settings.overwrite, to.ending);
+  Draft draft(settings.out, to.ending);
+  // What is written in fp32 is compared in it; anything else as the program runs such a model.
+  ModelSettings model = witnessed(settings.model, settings.adapter, to.dtype == "fp32" ? "fp32" : "auto");
+  auto session = std::make_unique<Session>(model, settings.adapter);
+  models::MergeReport done;
+  io::Json receipt = draft.named([&] {
+    done = session->engine().merge(session->checkpoint(), draft.path(), to);
+    Witness witness(*session);
+    model.dtype = session->engine().precision();
+    model.model = draft.path();
+    model.quiet = true;
+    session.reset();  // two models are never in memory
+    session = std::make_unique<Session>(model);
+    return witness.receipt(*session, std::string(to.dtype));
+  });
+  session.reset();
+  receipt.update({{"format", to.name},
+                  {"model", settings.model},
+                  {"adapter", settings.adapter},
+                  {"tensors", done.tensors},
+                  {"changed", done.changed},
+                  {"added", done.added}});
+  commit_with_receipt(draft, settings.out, receipt);
+  const std::string added = done.added > 0 ? ", of them " + with_commas(done.added) + " new biases" : "";
+  std::fprintf(stderr, "%s: %s of %s tensors changed%s, %s, %s\n", settings.out.c_str(),
+               with_commas(done.changed).c_str(), with_commas(done.tensors).c_str(), added.c_str(),
+               std::string(to.dtype).c_str(),
                done.tokenizer ? "with the tokenizer" : "no tokenizer, since the model has none");
-  std::printf("%s\n", settings.out.c_str());
+  std::printf("%s\n", settings.json ? receipt.dump().c_str() : settings.out.c_str());
   return exit_success;
 }
 

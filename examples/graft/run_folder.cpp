@@ -14,7 +14,16 @@
 
 namespace graft::program {
 
-void refuse_taken(const std::string& path, bool overwrite) {
+void refuse_taken(const std::string& path, bool overwrite, std::string_view ending) {
+  if (!ending.empty()) {
+    if (!path.ends_with(ending) || io::is_directory(path) || (io::exists(path) && !overwrite)) {
+      fail("train.437",
+           "--out is taken or does not end in " + std::string(ending) +
+               "; choose another name, or add --overwrite to replace a file",
+           path);
+    }
+    return;
+  }
   if (io::exists(path) && !io::is_directory(path)) {
     fail("train.437", "--out names a file, expected a folder or a name that is free", path);
   }

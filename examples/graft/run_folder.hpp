@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -13,7 +14,8 @@
 namespace graft::program {
 
 /// Refuses a name that is taken: a file, or a folder with a run, an adapter or a model in it unless `overwrite` (train.437).
-void refuse_taken(const std::string& path, bool overwrite);
+/// With an `ending` the name is that of a file, and a folder is refused.
+void refuse_taken(const std::string& path, bool overwrite, std::string_view ending = "");
 
 class RunFolder {
  public:

@@ -11,6 +11,7 @@
 
 #include <graft/adapters/full.hpp>
 #include <graft/interchange/open_adapter.hpp>
+#include <graft/interchange/pyreft.hpp>
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/text/known_chat_templates.hpp>
@@ -42,6 +43,14 @@ bool multiplies_bf16_natively() {
 #endif
 }
 
+/// The folder of an adapter: graft's own, PEFT's or pyreft's.
+models::AdapterFile open_any_adapter(const std::string& path, Index layers) {
+  if (interchange::is_pyreft_folder(path)) {
+    return interchange::open_pyreft(path);
+  }
+  return interchange::open_adapter(path, layers, &text::compile_pcre2);
+}
+
 /// Whether the adapter is the weights themselves, which bf16 cannot hold.
 bool holds_weights(const models::AdapterFile& file) {
   return std::any_of(file.parts.begin(), file.parts.end(),
@@ -68,18 +77,23 @@ std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
 Session::Session(const ModelSettings& settings, const std::string& adapter, bool trains_weights) {
   (void)resolve_dtype(settings.dtype, false);  // refused before anything is read
   use_threads(settings.threads);
+  const auto note = [&](const std::string& path, const std::string& text) {
+    if (!settings.quiet) {
+      std::fprintf(stderr, "%s: %s\n", path.c_str(), text.c_str());
+    }
+  };
   checkpoint_ = models::open_checkpoint(settings.model);
   std::optional<models::AdapterFile> file;
   if (!adapter.empty()) {
-    file = interchange::open_adapter(adapter, checkpoint_.config.layers, &text::compile_pcre2);
+    file = open_any_adapter(adapter, checkpoint_.config.layers);
     trains_weights = holds_weights(*file);
     for (const std::string& warning : file->warnings) {
-      std::fprintf(stderr, "%s: %s\n", adapter.c_str(), warning.c_str());
+      note(adapter, warning);
     }
   }
   const std::string dtype = resolve_dtype(settings.dtype, trains_weights);
   if (const Index halves = count_f16(checkpoint_); halves > 0) {
-    std::fprintf(stderr, "%s: %td F16 tensors are converted to %s\n", settings.model.c_str(), halves, dtype.c_str());
+    note(settings.model, std::to_string(halves) + " F16 tensors are converted to " + dtype);
   }
   auto reading = std::async(std::launch::async, [&] { read_tokenizer(settings); });
   engine_ = dtype == "bf16" ? make_bf16_engine(checkpoint_) : make_fp32_engine(checkpoint_);
@@ -152,6 +166,15 @@ train::DatasetOptions Session::options(const DataSettings& data, Index longest) 
   options.train_on_all = data.train_on == "all";
   options.close = !data.no_eos;
   return options;
+}
+
+std::vector<train::Example> Session::examples_of(const DataSettings& data, const std::vector<io::Json>& records) const {
+  train::RecordFile file{"records", {}, {}};
+  for (const io::Json& record : records) {
+    file.records.push_back(train::read_record(record, file.path));
+    file.lines.push_back(std::ssize(file.records));
+  }
+  return train::make_examples(file, options(data, 0));
 }
 
 train::Choices Session::load_choices(const DataSettings& data, const std::string& path, Index longest,

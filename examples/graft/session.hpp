@@ -20,16 +20,17 @@ namespace graft::program {
 class Session {
  public:
   /// Maps the checkpoint, reads the weights on all threads and the tokenizer beside them, and puts the adapter of a folder
-  /// on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
+  /// (graft's, PEFT's or pyreft's) on the model, where one is named; warnings about it go to stderr. `trains_weights` keeps --dtype auto away from bf16.
   explicit Session(const ModelSettings& settings, const std::string& adapter = "", bool trains_weights = false);
   /// The same without weights: there is no engine().
   [[nodiscard]] static Session without_weights(const ModelSettings& settings);
 
   [[nodiscard]] const models::Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] const models::LlamaConfig& config() const { return checkpoint_.config; }
+  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
+  [[nodiscard]] bool has_chat() const { return chat_.has_value(); }
   [[nodiscard]] Engine& engine() { return *engine_; }
 
-  [[nodiscard]] bool has_tokenizer() const { return tokenizer_.has_value(); }
   /// The tokenizer, or train.424 where the model has none.
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
   /// The template that conversations go through; null where the model has none of its own and none was asked for. One
@@ -37,6 +38,9 @@ class Session {
   [[nodiscard]] const text::ChatTemplate* chat() const;
   /// The ids that end an answer.
   [[nodiscard]] std::vector<std::int32_t> stop_ids() const;
+  /// The example that each record, as a line of a data file holds it, becomes in training.
+  [[nodiscard]] std::vector<train::Example> examples_of(const DataSettings& data,
+                                                        const std::vector<io::Json>& records) const;
   /// Questions with a fixed list of answers, those longer than `longest` tokens left out.
   [[nodiscard]] train::Choices load_choices(const DataSettings& data, const std::string& path, Index longest,
                                             const std::vector<std::string>& answers) const;

@@ -17,7 +17,8 @@ struct ModelSettings {
   std::string tokenizer;               // empty: the model's own
   std::string chat_template = "auto";  // or "none", or a name
   std::string dtype = "auto";
-  Index threads = 0;  // 0: all cores
+  Index threads = 0;   // 0: all cores
+  bool quiet = false;  // no notes on stderr
 };
 
 struct DataSettings {
@@ -141,8 +142,20 @@ struct MergeSettings {
   std::string model;
   std::string adapter;
   std::string out;
-  std::string dtype = "auto";  // as the checkpoint has it; bf16 where that is quantised or F16
+  std::string format = "auto";  // as --out ends, else hf
+  std::string dtype = "auto";   // as the checkpoint has it; bf16 where that is quantised or F16
   bool overwrite = false;
+  bool json = false;
+};
+
+struct ExportSettings {
+  std::string model;
+  std::string adapter;
+  std::string to;
+  std::string out;
+  std::string dtype = "fp32";  // of the receipt's arithmetic
+  bool overwrite = false;
+  bool json = false;
 };
 
 struct SelectSettings {

@@ -83,6 +83,7 @@
 #include <graft/interchange/peft_vera.hpp>
 #include <graft/interchange/peft_writer.hpp>
 #include <graft/interchange/pyreft_config.hpp>
+#include <graft/interchange/reft_as_lora.hpp>
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
@@ -125,6 +126,7 @@
 #include <graft/models/checkpoint.hpp>
 #include <graft/models/count_trainable.hpp>
 #include <graft/models/fingerprint.hpp>
+#include <graft/models/folded_edit.hpp>
 #include <graft/models/gguf_checkpoint.hpp>
 #include <graft/models/hf_config.hpp>
 #include <graft/models/huggingface.hpp>
@@ -197,6 +199,7 @@
 #include <graft/train/loss_mean.hpp>
 #include <graft/train/make_example.hpp>
 #include <graft/train/probe.hpp>
+#include <graft/train/receipt.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>

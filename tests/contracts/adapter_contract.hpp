@@ -13,6 +13,7 @@
 
 #include <graft/models/attach.hpp>
 #include <graft/models/count_trainable.hpp>
+#include <graft/models/folded_edit.hpp>
 #include <graft/models/llama_run.hpp>
 
 #include "support/catch.hpp"
@@ -362,8 +363,8 @@ void check_cached_equals_uncached(const Stack<Ats...>& stack) {
   }
 }
 
-/// Merged into weights and biases equals attached, where every module is a change of those that the model has, and none
-/// edits the input of a map whose output another edits.
+/// Merged into weights and biases equals attached, where every module is a change of those, and none edits the input of a
+/// map whose output another edits. An edit of a half block's output may bring a bias that the model does not have.
 template <class... Ats>
 void check_merged_equals_attached(const Stack<Ats...>& stack, const models::LlamaConfig& config) {
   detail::ComplexBench<Ats...> bench(config, stack, false);
@@ -371,7 +372,7 @@ void check_merged_equals_attached(const Stack<Ats...>& stack, const models::Llam
   bench.disturb(2);
   bool mergeable = true;
   std::map<std::string, unsigned> edits;  // by place: 1 input, 2 output
-  bench.attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
+  bench.attached.for_each_module([&](const auto& recipe, const Placement& placement, auto& grafted) {
     using A = std::remove_cvref_t<decltype(recipe)>;
     if constexpr (std::same_as<A, adapters::Full>) {  // is the weight already
     } else if constexpr (weight_adapter<A>) {
@@ -396,6 +397,8 @@ void check_merged_equals_attached(const Stack<Ats...>& stack, const models::Llam
           (void)grafted.module.merge_bias(bench.be, base.bias.view(), into.bias.view());
         }
       }
+    } else if constexpr (representation_adapter<A>) {
+      mergeable = mergeable && models::why_unfolded(grafted, placement).empty();
     } else {
       mergeable = false;
     }
@@ -403,6 +406,17 @@ void check_merged_equals_attached(const Stack<Ats...>& stack, const models::Llam
   if (!mergeable) {
     return;
   }
+  bench.attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {  // after what stands at the map
+    if constexpr (models::folds<std::remove_cvref_t<decltype(grafted.module)>, Complex>) {
+      auto& into = merged.model.blocks[static_cast<std::size_t>(grafted.place.layer)].linear(
+          models::map_before(grafted.place.where));
+      if (into.bias.size() == 0) {
+        into.bias = Tensor<Complex>(1, into.outputs());
+      }
+      grafted.module.fold_weight(bench.be, into.weight.writable());
+      grafted.module.fold_bias(bench.be, into.bias.view());
+    }
+  });
   auto sequences = detail::ragged;
   bench.forward(bench.batch(sequences, 3), {}, false);
   for (TinySequence& s : sequences) {

@@ -73,34 +73,40 @@ TEST_CASE("full finetuning merges every tensor that it trained; a tied head stay
   }
 }
 
-TEST_CASE("a trained bias merges into the map's own, and is refused where the model has none") {
+TEST_CASE("a trained bias merges into the map's own, or into a new one where the family has room for it") {
   const Stack stack{At<site::query | site::value, adapters::BitFit>{}};
   const auto trained = [&](test::GoldenBase& base) {
     auto attached = attach(test::reference, base.model, stack, 1);
     attached.for_each_parameter([](const std::string&, Parameter<double>& p) { test::reference.fill(0.25, p.value); });
     return attached;
   };
-  test::GoldenBase biased("qwen2-bias");
-  auto attached = trained(biased);
   const test::TempFolder folder;
-  const auto report = models::write_merged<float>(folder.path("out"), biased.checkpoint, test::reference, attached);
-  CHECK(report.changed == 2 * biased.model.layer_count());
-  const models::Checkpoint merged = models::open_checkpoint(folder.path("out"));
-  const std::string name = "model.layers.0.self_attn.v_proj.bias";
-  const Index outputs = merged.find(name)->cols();
-  const auto before = models::load_tensor<float>(biased.checkpoint, name, 1, outputs);
-  const auto after = models::load_tensor<float>(merged, name, 1, outputs);
-  for (Index j = 0; j < outputs; ++j) {
-    CHECK(after(0, j) == Approx(before(0, j) + 0.25));
+  for (const std::string model : {"qwen2-bias", "llama-gqa"}) {
+    INFO(model);
+    test::GoldenBase base(model);
+    auto attached = trained(base);
+    const std::string out = folder.path(model);
+    const auto report = models::write_merged<float>(out, base.checkpoint, test::reference, attached);
+    CHECK(report.changed == 2 * base.model.layer_count());
+    CHECK(report.added == (model == "llama-gqa" ? 4 * base.model.layer_count() : 0));
+    const models::Checkpoint merged = models::open_checkpoint(out);
+    const std::string name = "model.layers.0.self_attn.v_proj.bias";
+    const Index outputs = merged.find(name)->cols();
+    const auto before = base.checkpoint.has(name) ? models::load_tensor<float>(base.checkpoint, name, 1, outputs)
+                                                  : Tensor<float>(1, outputs);
+    const auto after = models::load_tensor<float>(merged, name, 1, outputs);
+    for (Index j = 0; j < outputs; ++j) {
+      CHECK(after(0, j) == Approx(before(0, j) + 0.25));
+    }
   }
 
-  test::GoldenBase plain("llama-gqa");
-  auto stray = trained(plain);
+  test::GoldenBase without("mistral-window");
+  auto stray = trained(without);
   const Error error = test::error_of(
-      [&] { (void)models::write_merged<float>(folder.path("no"), plain.checkpoint, test::reference, stray); });
+      [&] { (void)models::write_merged<float>(folder.path("no"), without.checkpoint, test::reference, stray); });
   CHECK(error.id() == "adapter.702");
-  CHECK(std::string(error.what()).find("models of type llama") != std::string::npos);
-  CHECK(folder.entries() == 1);
+  CHECK(std::string(error.what()).find("models of type mistral") != std::string::npos);
+  CHECK(folder.entries() == 2);
 }
 
 TEST_CASE("IA3 merges into weights and the biases behind them") {

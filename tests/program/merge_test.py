@@ -4,7 +4,7 @@ import json
 import pathlib
 import struct
 
-from program import ROOT, folder, good, graft, read_safetensors, run_tests
+from program import GOLDEN, ROOT, folder, good, graft, read_safetensors, run_tests, token_records, write_lines, write_safetensors
 
 MODEL = ROOT / "examples/models/village"
 DATA = ROOT / "examples/data/village"
@@ -19,6 +19,15 @@ def loss(model, *words):
     return json.loads(good("eval", "--model", model, "--data", DATA / "heldout.jsonl", "--no-eos", "--json", "--dtype", "fp32", *words))["loss"]
 
 
+def receipt_of(merged):
+    """receipt.json, which is never about less than it must be."""
+    receipt = json.loads((merged / "receipt.json").read_text())
+    assert receipt["prompts"] >= 8 and receipt["tokens"] >= 256, receipt
+    assert 0 < receipt["rms_difference"] <= receipt["tolerance"]["rms"], receipt
+    assert receipt["mean_difference"] <= receipt["rms_difference"] <= receipt["largest_difference"] <= receipt["tolerance"]["largest"], receipt
+    return receipt
+
+
 def test_merged_is_attached():
     """LoRA, PMSS and full finetuning: merged in fp32 the loss is that of model and adapter, in bf16 nearly so"""
     with folder() as name:
@@ -31,12 +40,16 @@ def test_merged_is_attached():
             wide, narrow = home / f"{adapter}-fp32", home / f"{adapter}-own"
             good("merge", "--model", MODEL, "--adapter", run, "--out", wide, "--dtype", "fp32")
             assert abs(loss(wide) - expected) < 1e-4, adapter
+            receipt = receipt_of(wide)
+            assert receipt["numbers"] == receipt["computed_in"] == "fp32" and receipt["top1_agreement"] > 0.99, receipt
+            assert receipt["tensors"] == len(read_safetensors(wide / "model.safetensors")) and receipt["added"] == 0, receipt
             done = graft("merge", "--model", MODEL, "--adapter", run, "--out", narrow)
             assert done.returncode == 0 and "with the tokenizer" in done.stderr, done.stderr
             assert abs(loss(narrow) - expected) < 0.05, adapter
             tensors = read_safetensors(narrow / "model.safetensors")
             assert {dtype for dtype, _, _ in tensors.values()} == {"BF16"} and "lm_head.weight" not in tensors
-            assert {path.name for path in narrow.iterdir()} == {path.name for path in MODEL.iterdir()}
+            assert {path.name for path in narrow.iterdir()} == {path.name for path in MODEL.iterdir()} | {"receipt.json"}
+            assert receipt_of(narrow)["numbers"] == "bf16" and "receipt: 10 prompts" in done.stderr, done.stderr
 
 
 def write_gguf(path, folder):
@@ -114,6 +127,57 @@ def test_reft_is_refused():
         assert not (home / "out").exists()
 
 
+def test_reft_on_a_linear_map():
+    """at all positions of attention or mlp a LoReFT is a linear map: merged it is that, with biases that the model had not"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        run = train(home / "run", "--adapter", "loreft", "--target", "attention,mlp", "--positions", "all", "--lr", 5e-3, "--dtype", "fp32")
+        expected = loss(MODEL, "--adapter", run)
+        assert abs(loss(MODEL) - expected) > 0.1
+        done = graft("merge", "--model", MODEL, "--adapter", run, "--out", home / "out", "--dtype", "fp32", "--json")
+        assert done.returncode == 0 and "new biases" in done.stderr, done.stderr
+        config = json.loads((home / "out/config.json").read_text())
+        assert config["attention_bias"] is True and config["mlp_bias"] is True
+        layers = config["num_hidden_layers"]
+        receipt = receipt_of(home / "out")
+        assert json.loads(done.stdout) == receipt
+        assert (receipt["changed"], receipt["added"]) == (4 * layers, 7 * layers), receipt
+        assert abs(loss(home / "out") - expected) < 1e-4
+
+
+def test_receipt_speaks_the_run_s_language():
+    """one prompt has the form of training: the chat template of run.json, else question and answer; without a tokenizer, ids"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        for words, form in ((["--chat-template", "chatml"], "chat template"), ([], "question and answer")):
+            run = train(home / form, *words)
+            good("merge", "--model", MODEL, "--adapter", run, "--out", home / f"{form} merged")
+            assert receipt_of(home / f"{form} merged")["training_form"] == form
+        tiny = GOLDEN / "models" / "llama-gqa"
+        data = write_lines(home / "train.jsonl", token_records(8))
+        good("finetune", "--model", tiny, "--data", data, "--out", home / "tiny", "--steps", 2)
+        good("merge", "--model", tiny, "--adapter", home / "tiny", "--out", home / "tiny merged")
+        assert receipt_of(home / "tiny merged")["training_form"] == "token ids"
+
+
+def test_receipt_fails():
+    """weights so large that rounding them changes the answers are not merged in bf16, and nothing is left"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        run = train(home / "run", "--adapter", "lora", "--target", "q_proj,k_proj")
+        path = run / "adapter_model.safetensors"
+        tensors = read_safetensors(path)
+        for key, (dtype, shape, content) in tensors.items():
+            if "lora_B" in key:
+                values = struct.unpack(f"<{len(content) // 4}f", content)
+                tensors[key] = (dtype, shape, struct.pack(f"<{len(values)}f", *(3000 * value for value in values)))
+        write_safetensors(path, tensors)
+        before = {entry.name for entry in home.iterdir()}
+        done = graft("merge", "--model", MODEL, "--adapter", run, "--out", home / "out", "--dtype", "bf16")
+        assert done.returncode == 2 and "train.446" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        assert {entry.name for entry in home.iterdir()} == before
+
+
 def test_taken_folder():
     """a folder with a model in it is left alone unless --overwrite is given; flags and dtypes are checked"""
     with folder() as name:
@@ -125,8 +189,10 @@ def test_taken_folder():
         done = graft(*words)
         assert done.returncode == 2 and "train.437" in done.stderr and "--overwrite" in done.stderr
         assert (home / "out/model.safetensors").read_bytes() == before
+        (home / "out/notes.txt").write_text("mine")
         good(*words, "--overwrite")
-        for wrong in (["--dtype", "fp8", "--overwrite"], ["--adapter", home]):
+        assert (home / "out/notes.txt").read_text() == "mine" and {path.name for path in home.iterdir()} == {"run", "out"}
+        for wrong in (["--dtype", "fp8", "--overwrite"], ["--format", "onnx", "--overwrite"], ["--adapter", home]):
             assert graft(*words, *wrong).returncode == 2
         assert "--adapter is missing" in graft("merge", "--model", MODEL, "--out", home / "x").stderr
 

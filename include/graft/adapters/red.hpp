@@ -69,6 +69,19 @@ struct Red {
       be.copy(dh, cache.delta.at(block));
       be.rescale_columns(s_.value, dh, dh);
     }
+    /// The edit of every row of h = V x + c as a change of V(d,M): row i of V by s_i.
+    template <class B>
+    void fold_weight(const B& be, View<T> v) const {
+      for (Index i = 0; i < v.rows; ++i) {
+        be.scale(s_.value(0, i), v.middle_rows(i, 1));
+      }
+    }
+    /// And of c(1,d): c <- s o c + b.
+    template <class B>
+    void fold_bias(const B& be, View<T> c) const {
+      be.rescale_columns(s_.value, c, c);
+      be.add(1, b_.value, c);
+    }
     /// Adds the sums over the edited rows [run].
     template <class B>
     void gradients(const B& be, Cache& cache, RowRange run) {

@@ -182,6 +182,47 @@ struct Subspace {
       }
     }
 
+    /// What e reads of a row, without an activation: e = G h + g. Here G(r,d) = [W] - [R].
+    template <class B>
+      requires(!is_activated)
+    [[nodiscard]] Tensor<T> gain(const B& be) const {
+      Tensor<T> gain(r(), d());
+      if constexpr (Source::reads_hidden) {
+        be.add(1, w_.value, gain.view());
+      }
+      if constexpr (Form::subtracts) {
+        be.add(-1, basis(), gain.view());
+      }
+      return gain;
+    }
+    /// And g(1,r) = b - [b2].
+    template <class B>
+      requires(!is_activated)
+    [[nodiscard]] Tensor<T> shift(const B& be) const {
+      Tensor<T> shift(1, r());
+      be.add(1, b_.value, shift.view());
+      if constexpr (is_biased) {
+        be.add(-1, b2_.value, shift.view());
+      }
+      return shift;
+    }
+    /// The edit of every row of h = V x + c as a change of V(d,M): V <- V + R' G V.
+    template <class B>
+      requires(!is_activated)
+    void fold_weight(const B& be, View<T> v) const {
+      Tensor<T> e(r(), v.cols);
+      be.gemm_nn(1, gain(be).view(), v, 0, e.view());  // (r,d)(d,M) -> (r,M)
+      be.gemm_tn(1, basis(), e.view(), 1, v);          // (r,d)'(r,M) -> (d,M)
+    }
+    /// And of c(1,d): c <- c + R'(G c + g).
+    template <class B>
+      requires(!is_activated)
+    void fold_bias(const B& be, View<T> c) const {
+      Tensor<T> e = shift(be);
+      be.gemm_nt(1, c, gain(be).view(), 1, e.view());  // (1,d)(r,d)' -> (1,r)
+      be.gemm_nn(1, e.view(), basis(), 1, c);          // (1,r)(r,d) -> (1,d)
+    }
+
     /// Adds the sums over the edited rows [run].
     template <class B>
     void gradients(const B& be, Cache& cache, RowRange run) {

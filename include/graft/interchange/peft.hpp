@@ -53,7 +53,8 @@ namespace graft::interchange {
 template <class Model, class AttachedType>
 void write_peft(const std::string& folder, AttachedType& attached, const Model& model, const std::string& base_model) {
   PeftWriter writer(folder, attached.layers);
-  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+  attached.for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
+    detail::refuse_unfolded(grafted, placement, model, writer);
     if constexpr (requires { detail::to_peft(grafted, model, writer); }) {
       detail::to_peft(grafted, model, writer);
     } else {

@@ -4,7 +4,8 @@
 // PMSS and CURLoRA: s C U R = s B A with A = R = W0[K, :] and B = C U = W0[:, J] U, so r = |K| and lora_alpha = s r. LoRA-XS:
 // A is its fixed right factor, B its left one times R. These products are summed in double and rounded once. A LoRA that
 // subtracts its start (PiSSA, OLoRA) is one of twice the rank on the weight as it is: s (B A - B0 A0) = s [B, -B0] [A; A0],
-// which is what PEFT converts its own into.
+// which is what PEFT converts its own into. A linear ReFT on the output of attention or feed-forward, at all positions, is a
+// LoRA with a bias (reft_as_lora.hpp).
 #pragma once
 
 #include <cmath>
@@ -20,6 +21,7 @@
 #include <graft/adapters/lora_xs.hpp>
 #include <graft/adapters/pmss.hpp>
 #include <graft/interchange/peft_writer.hpp>
+#include <graft/interchange/reft_as_lora.hpp>
 
 namespace graft::interchange {
 
@@ -151,6 +153,27 @@ void to_peft(Grafted<adapters::Full, T>& grafted, const Model& model, PeftWriter
   writer.add_saved(grafted, model);
 }
 
+template <class A, scalar T, class Model>
+  requires requires(const Grafted<A, T>& grafted, const Model& model) { reft_as_lora(grafted, model); }
+void to_peft(Grafted<A, T>& grafted, const Model& model, PeftWriter& writer) {
+  const LowRankMap map = reft_as_lora(grafted, model);
+  writer.add_module({map.place, map.a.rows(), static_cast<double>(map.a.rows())}, lora_kind(false));
+  writer.add(peft_key(map.place, "lora_A.weight"), map.a.view());
+  writer.add(peft_key(map.place, "lora_B.weight"), map.b.view());
+  writer.add_bias(map.place, map.bias.view());
+}
+
+/// Refuses an edit of hidden states that is no change of the map before it.
+template <class A, scalar T, class Model>
+void refuse_unfolded(const Grafted<A, T>& grafted, const Placement& placement, const Model& model,
+                     const PeftWriter& writer) {
+  if constexpr (requires { reft_as_lora(grafted, model); }) {
+    if (const std::string reason = models::why_unfolded(grafted, placement); !reason.empty()) {
+      writer.refuse("\"" + grafted.path() + "\" " + reason + ", so it is no PEFT LoRA");
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Writes a stack of LoRA and what is one exactly, with Bias and Full beside it, as a PEFT LoRA. Anything else in it, or two
@@ -159,7 +182,8 @@ template <class Model, class AttachedType>
 void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
                      const std::string& base_model) {
   PeftWriter writer(folder, attached.layers);
-  attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
+  attached.for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
+    detail::refuse_unfolded(grafted, placement, model, writer);
     if constexpr (requires { detail::to_peft(grafted, model, writer); }) {
       detail::to_peft(grafted, model, writer);
     } else {

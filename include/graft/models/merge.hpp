@@ -11,6 +11,7 @@
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/full.hpp>
 #include <graft/backends/reference.hpp>
+#include <graft/models/folded_edit.hpp>
 #include <graft/models/write_huggingface.hpp>
 
 namespace graft::models {
@@ -19,19 +20,26 @@ namespace graft::models {
 struct MergeReport {
   Index tensors = 0;       ///< that were written
   Index changed = 0;       ///< that an adapter's module has changed
+  Index added = 0;         ///< biases that the checkpoint does not have, changed or zero
   bool tokenizer = false;  ///< was carried along
 };
 
 namespace detail {
 
-/// config.json of the checkpoint, with the type of its weights: the original where there is one.
-[[nodiscard]] inline io::Json carried_config(const Checkpoint& checkpoint, std::string_view dtype) {
+/// config.json of the merged configuration, with the type of its weights: the checkpoint's own where there is one.
+[[nodiscard]] inline io::Json carried_config(const Checkpoint& checkpoint, const LlamaConfig& merged,
+                                             std::string_view dtype) {
   if (!io::is_directory(checkpoint.path)) {
-    return hf_config_json(checkpoint.config, dtype);
+    return hf_config_json(merged, dtype);
   }
   const std::string path = io::join(checkpoint.path, "config.json");
   io::Json json = io::parse_json(io::read_text(path), path);
   json[json.contains("dtype") ? "dtype" : "torch_dtype"] = dtype;
+  for (const Sites one : {site::output, site::down}) {
+    if (has_bias(merged, one) && !has_bias(checkpoint.config, one)) {
+      json[bias_key(one)] = true;
+    }
+  }
   return json;
 }
 
@@ -43,29 +51,45 @@ concept merges_bias = requires(const M& module, In<T> base, View<T> into) {
   { module.merge_bias(backends::Reference{}, base, into) } -> std::same_as<bool>;
 };
 
-/// Throws adapter.680 where a module is no change of a weight, adapter.702 where it changes a bias that the model lacks.
+/// Throws adapter.680 where a module is no change of weights and biases.
 template <class AttachedType>
-void refuse_edits(AttachedType& attached, const Checkpoint& checkpoint, const std::string& folder) {
+void refuse_edits(AttachedType& attached, const std::string& folder) {
   using T = typename AttachedType::Scalar;
-  attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
+  attached.for_each_module([&](const auto& recipe, const Placement& placement, auto& grafted) {
     using A = std::remove_cvref_t<decltype(recipe)>;
     using M = typename A::template Module<T>;
-    if constexpr (!merges<M, T> && merges_bias<M, T>) {
-      if (!checkpoint.has(grafted.place.name + ".bias")) {
-        fail("adapter.702",
-             "\"" + grafted.path() + "\" adds a bias, and models of type " + checkpoint.config.model_type +
-                 " have none there to merge it into; keep the adapter beside the model",
+    if constexpr (!merges<M, T> && !merges_bias<M, T> && !std::same_as<A, adapters::Full>) {
+      if (const std::string reason = why_unfolded(grafted, placement); !reason.empty()) {
+        fail("adapter.680",
+             "\"" + grafted.path() + "\" " + reason + ": it cannot be merged; keep the adapter beside the model",
              folder);
       }
-    } else if constexpr (!merges<M, T> && !std::same_as<A, adapters::Full>) {
-      fail(
-          "adapter.680",
-          "\"" + grafted.path() +
-              "\" edits hidden states at chosen positions, which no weight does: it cannot be merged; keep the adapter "
-              "beside the model",
-          folder);
     }
   });
+}
+
+/// The configuration with the biases that modules add where the checkpoint has none: config.json knows them by group, so
+/// the other maps of the group get zeros. adapter.702 where it does not know them at all.
+template <class AttachedType>
+[[nodiscard]] LlamaConfig with_biases(LlamaConfig config, AttachedType& attached, const std::string& folder) {
+  using T = typename AttachedType::Scalar;
+  attached.for_each_module([&](const auto& recipe, const Placement&, auto& grafted) {
+    using M = typename std::remove_cvref_t<decltype(recipe)>::template Module<T>;
+    Sites one = site::none;
+    if constexpr (folds<M, T>) {
+      one = map_before(grafted.place.where);
+    } else if constexpr (merges_bias<M, T> && !merges<M, T>) {
+      one = grafted.place.where;
+    }
+    if (one != site::none && !has_bias(config, one) && !add_bias(config, one)) {
+      fail("adapter.702",
+           "\"" + grafted.path() + "\" adds a bias to \"" + module_path(grafted.place.layer, one) +
+               "\", and models of type " + config.model_type +
+               " have none there to merge it into; keep the adapter beside the model",
+           folder);
+    }
+  });
+  return config;
 }
 
 /// Throws adapter.703 where one module edits what a map reads and another what it gives: the second meets the product of the
@@ -122,19 +146,40 @@ bool merge_module(const B& be, Grafted<A, T>& grafted, const std::string& name, 
   return changed;
 }
 
+/// Edits of a stream as a change of the map before it; they meet the sum of what stands at that map, in their order.
+template <class B, class A, scalar T>
+bool fold_module(const B& be, const Grafted<A, T>& grafted, const std::string& name, View<T> into) {
+  if constexpr (folds<typename A::template Module<T>, T>) {
+    const std::string map = module_path(grafted.place.layer, map_before(grafted.place.where));
+    if (name == map + ".weight") {
+      grafted.module.fold_weight(be, into);
+      return true;
+    }
+    if (name == map + ".bias") {
+      grafted.module.fold_bias(be, into);
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace detail
 
 /// Writes checkpoint + adapter in S to `folder`: every weight is decoded to the adapter's precision, changed, and rounded
-/// once, one tensor in memory at a time. Modules are functions of the untouched weight, so those at one place add up. A
-/// tied head stays tied. An edit of hidden states is adapter.680: it depends on the position, a weight does not.
+/// once, one tensor in memory at a time. Modules are functions of the untouched weight, so those at one place add up; affine
+/// edits of the attention's or the feed-forward's output follow (folded_edit.hpp). A tied head stays tied. Any other edit of
+/// hidden states is adapter.680, a bias for which the model's family has no place adapter.702.
 template <storable S, class B, class AttachedType>
 MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
   using T = typename AttachedType::Scalar;
-  detail::refuse_edits(attached, checkpoint, folder);
+  detail::refuse_edits(attached, folder);
   detail::refuse_products(attached, folder);
+  const LlamaConfig config = detail::with_biases(checkpoint.config, attached, folder);
   MergeReport report;
   const auto fill = [&](const TensorSpec& spec, View<float> values) {
-    const Tensor<T> base = load_tensor<T>(checkpoint, spec.name, values.rows, values.cols);
+    const bool present = checkpoint.has(spec.name);
+    const Tensor<T> base =
+        present ? load_tensor<T>(checkpoint, spec.name, values.rows, values.cols) : Tensor<T>(values.rows, values.cols);
     Tensor<T> merged(values.rows, values.cols);
     be.copy(base.view(), merged.view());
     bool changed = false;
@@ -143,13 +188,17 @@ MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint
         changed = detail::merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
       }
     });
+    attached.for_each_module([&](const auto&, const Placement&, const auto& grafted) {
+      changed = detail::fold_module(be, grafted, spec.name, merged.view()) || changed;
+    });
     for (Index i = 0; i < values.size(); ++i) {
       values.data[i] = static_cast<float>(real_part(merged.data()[i]));
     }
     ++report.tensors;
     report.changed += changed ? 1 : 0;
+    report.added += present ? 0 : 1;
   };
-  write_huggingface<S>(folder, checkpoint.config, detail::carried_config(checkpoint, hf_dtype<S>), fill);
+  write_huggingface<S>(folder, config, detail::carried_config(checkpoint, config, hf_dtype<S>), fill);
   report.tokenizer = carry_tokenizer(folder, checkpoint);
   return report;
 }

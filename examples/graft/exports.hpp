@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What merge and export write: a row here, and a line in engine_of.hpp, for each.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine.hpp"
+
+namespace graft::program {
+
+/// A merged model: its format and the type of its numbers.
+struct MergeFormat {
+  std::string_view name;    // that --format takes
+  std::string_view dtype;   // that --dtype takes
+  std::string_view ending;  // of --out, where it is one file; a folder has none
+};
+
+/// The first row of a format is what --dtype auto falls back to, where the format lacks the model's own.
+inline constexpr MergeFormat merge_formats[] = {{"hf", "bf16", ""}, {"hf", "fp32", ""}};
+
+/// An adapter's files for other programs.
+struct ExportFormat {
+  std::string_view name;    // that --to takes
+  AdapterFormat format;     // what the engine writes
+  std::string_view what;    // for people
+  std::string_view ending;  // of --out, where it is one file; a folder has none
+};
+
+inline constexpr ExportFormat export_formats[] = {
+    {"peft", AdapterFormat::peft, "PEFT's LoRA: LoRA, PMSS, PiSSA, OLoRA, a ReFT on attention or mlp at all positions",
+     ""},
+    {"pyreft", AdapterFormat::pyreft, "pyreft's folder: LoReFT and its family", ""},
+    {"graft", AdapterFormat::graft, "graft's own folder: everything", ""}};
+
+}  // namespace graft::program
