@@ -76,7 +76,8 @@ class TaskRun {
  private:
   /// What stands before an answer: the prompt, or the conversation that asks it.
   [[nodiscard]] std::string asked(const TaskItem& item) const {
-    return s_.apply_chat_template ? session_.chat()->render({{"user", item.prompt}}, true).text : item.prompt;
+    const text::Message question[] = {{"user", item.prompt}};
+    return s_.apply_chat_template ? session_.chat()->render(question, true).text : item.prompt;
   }
 
   /// The sums of each example, some batches at a time.

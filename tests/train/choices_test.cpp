@@ -59,7 +59,8 @@ TEST_CASE("divided by the characters of the answers, a longer answer may win") {
   train::Record record;
   record.prompt = "Which?";
   record.completion = " no";
-  const std::vector<train::Question> questions = {{record, {"no", "\xC3\xA4\xC3\xB6\xC3\xBC yes"}, 1}, {record, {"a", "b", "c"}, 2}};
+  const std::vector<train::Question> questions = {{record, {"no", "\xC3\xA4\xC3\xB6\xC3\xBC yes"}, 1},
+                                                  {record, {"a", "b", "c"}, 2}};
   const train::Choices choices =
       train::make_choices(questions, {.tokenizer = &tokenizer}, "q", [](Index) { return "q"; });
   CHECK(choices.begins == std::vector<Index>{0, 2, 5});
