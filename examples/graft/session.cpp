@@ -169,12 +169,11 @@ train::DatasetOptions Session::options(const DataSettings& data, Index longest) 
 }
 
 std::vector<train::Example> Session::examples_of(const DataSettings& data, const std::vector<io::Json>& records) const {
-  train::RecordFile file{"records", {}, {}};
+  std::vector<train::Example> examples;
   for (const io::Json& record : records) {
-    file.records.push_back(train::read_record(record, file.path));
-    file.lines.push_back(std::ssize(file.records));
+    examples.push_back(train::make_example(train::read_record(record, "records"), options(data, 0), "records"));
   }
-  return train::make_examples(file, options(data, 0));
+  return examples;
 }
 
 train::Choices Session::load_choices(const DataSettings& data, const std::string& path, Index longest,
