@@ -17,6 +17,6 @@ done
 for mode in dark light; do
   chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run --disable-background-networking \
     --virtual-time-budget=5000 --user-data-dir="$home/profile" --blink-settings=preferredColorScheme=$([ $mode = dark ] && echo 0 || echo 1) \
-    --window-size=1250,2700 --screenshot="docs/report-$mode.png" "file://$home/page.html" 2>/dev/null
+    --window-size=1100,1650 --screenshot="docs/report-$mode.png" "file://$home/page.html" 2>/dev/null
 done
 ls -l docs/report-*.png
