@@ -122,25 +122,31 @@ bool merge_module(const B& be, Grafted<A, T>& grafted, const std::string& name, 
   return changed;
 }
 
-}  // namespace detail
+/// Refuses what no merged model can be (adapter.680, adapter.702, adapter.703); `where` is where it was to go.
+template <class AttachedType>
+void check_mergeable(AttachedType& attached, const Checkpoint& checkpoint, const std::string& where) {
+  refuse_edits(attached, checkpoint, where);
+  refuse_products(attached, where);
+}
 
-/// Writes checkpoint + adapter in S to `folder`: every weight is decoded to the adapter's precision, changed, and rounded
-/// once, one tensor in memory at a time. Modules are functions of the untouched weight, so those at one place add up. A
-/// tied head stays tied. An edit of hidden states is adapter.680: it depends on the position, a weight does not.
-template <storable S, class B, class AttachedType>
-MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
-  using T = typename AttachedType::Scalar;
-  detail::refuse_edits(attached, checkpoint, folder);
-  detail::refuse_products(attached, folder);
-  MergeReport report;
-  const auto fill = [&](const TensorSpec& spec, View<float> values) {
+/// Computes checkpoint + adapter, one tensor a call, for any writer: every weight is decoded to the adapter's precision,
+/// changed, and rounded to float once. Modules are functions of the untouched weight, so those at one place add up.
+template <class B, class AttachedType>
+struct Merging {
+  const Checkpoint& checkpoint;
+  const B& be;
+  AttachedType& attached;
+  MergeReport report{};
+
+  void operator()(const TensorSpec& spec, View<float> values) {
+    using T = typename AttachedType::Scalar;
     const Tensor<T> base = load_tensor<T>(checkpoint, spec.name, values.rows, values.cols);
     Tensor<T> merged(values.rows, values.cols);
     be.copy(base.view(), merged.view());
     bool changed = false;
     attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
       if (spec.name.starts_with(grafted.place.name + ".")) {
-        changed = detail::merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
+        changed = merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
       }
     });
     for (Index i = 0; i < values.size(); ++i) {
@@ -148,10 +154,20 @@ MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint
     }
     ++report.tensors;
     report.changed += changed ? 1 : 0;
-  };
-  write_huggingface<S>(folder, checkpoint.config, detail::carried_config(checkpoint, hf_dtype<S>), fill);
-  report.tokenizer = carry_tokenizer(folder, checkpoint);
-  return report;
+  }
+};
+
+}  // namespace detail
+
+/// Writes checkpoint + adapter in S to `folder`, one tensor in memory at a time. A tied head stays tied. An edit of hidden
+/// states is adapter.680: it depends on the position, a weight does not. models/write_gguf.hpp writes the same as GGUF.
+template <storable S, class B, class AttachedType>
+MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
+  detail::check_mergeable(attached, checkpoint, folder);
+  detail::Merging<B, AttachedType> merging{checkpoint, be, attached};
+  write_huggingface<S>(folder, checkpoint.config, detail::carried_config(checkpoint, hf_dtype<S>), merging);
+  merging.report.tokenizer = carry_tokenizer(folder, checkpoint);
+  return merging.report;
 }
 
 }  // namespace graft::models
