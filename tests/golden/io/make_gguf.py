@@ -6,6 +6,11 @@ every type and four tensors, as tests/io/write_gguf_test.cpp writes them again.
 
     pip install gguf safetensors numpy
     python make_gguf.py
+
+lora-all.gguf beside them is llama.cpp's own conversion (llama-cpp-python 0.3.36, vendor/llama.cpp) of a LoRA of PEFT, in F32:
+
+    mkdir base && cp ../models/llama-gqa/config.json base
+    python convert_lora_to_gguf.py --base base --outfile lora-all.gguf ../adapters/lora-all
 """
 import pathlib
 
