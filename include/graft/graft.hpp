@@ -71,6 +71,8 @@
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
+#include <graft/interchange/control_vector.hpp>
+#include <graft/interchange/gguf_lora.hpp>
 #include <graft/interchange/open_adapter.hpp>
 #include <graft/interchange/peft.hpp>
 #include <graft/interchange/peft_config.hpp>
@@ -88,6 +90,7 @@
 #include <graft/io/block_quants.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/dtype.hpp>
+#include <graft/io/encode.hpp>
 #include <graft/io/file_fingerprint.hpp>
 #include <graft/io/gguf.hpp>
 #include <graft/io/gguf_tokenizer.hpp>
@@ -105,6 +108,7 @@
 #include <graft/io/safetensors.hpp>
 #include <graft/io/state_dict.hpp>
 #include <graft/io/tensor_ref.hpp>
+#include <graft/io/write_gguf.hpp>
 #include <graft/layers/decoder_block.hpp>
 #include <graft/layers/linear.hpp>
 #include <graft/linalg/effective_rank.hpp>
@@ -128,6 +132,7 @@
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/folded_edit.hpp>
 #include <graft/models/gguf_checkpoint.hpp>
+#include <graft/models/gguf_names.hpp>
 #include <graft/models/hf_config.hpp>
 #include <graft/models/huggingface.hpp>
 #include <graft/models/key_store.hpp>
@@ -141,6 +146,8 @@
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/run_options.hpp>
 #include <graft/models/skeleton_file.hpp>
+#include <graft/models/tokenizer_for_gguf.hpp>
+#include <graft/models/write_gguf.hpp>
 #include <graft/models/write_huggingface.hpp>
 #include <graft/ops/activation.hpp>
 #include <graft/ops/adamw.hpp>

@@ -93,3 +93,30 @@ TEST_CASE("all 65536 halves decode to their definition") {
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("every half comes back from float with the same bits, a NaN as a quiet NaN") {
+  unsigned wrong = 0;
+  for (unsigned bits = 0; bits < 65536; ++bits) {
+    f16 half;
+    half.bits = static_cast<std::uint16_t>(bits);
+    const auto value = static_cast<float>(half);
+    wrong += f16(value).bits != (std::isnan(value) ? bits | 0x200U : bits);
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("every float between two neighbouring halves goes to the nearer one, a tie to the even one") {
+  unsigned wrong = 0;
+  for (unsigned bits = 0; bits < 0x7bffU; ++bits) {  // every finite positive one but the last
+    const double below = half_value(bits);
+    const double above = half_value(bits + 1);
+    wrong += f16(static_cast<float>(below + 0.375 * (above - below))).bits != bits;
+    wrong += f16(static_cast<float>(below + 0.625 * (above - below))).bits != bits + 1;
+    wrong += f16(static_cast<float>(below + 0.5 * (above - below))).bits != bits + (bits & 1U);
+  }
+  CHECK(wrong == 0);
+  CHECK(f16(65519.0F).bits == 0x7bffU);
+  CHECK(f16(65520.0F).bits == 0x7c00U);
+  CHECK(f16(-1e30F).bits == 0xfc00U);
+  CHECK(f16(1e-30F).bits == 0);
+}

@@ -129,8 +129,8 @@ TEST_CASE("the tokenizer of the file brings its end tokens along") {
 
 TEST_CASE("metadata that would change the result is refused by its key") {
   const ModelDraft draft("llama-mha");
-  CHECK_THAT(open_error(draft.gguf("gemma")).what(),
-             contains("model.501") && contains("\"gemma\"") && contains("a.gguf"));
+  CHECK_THAT(open_error(draft.gguf("gemma2")).what(),
+             contains("model.501") && contains("\"gemma2\"") && contains("a.gguf"));
   const auto with = [&](const std::string& key, auto value) {
     return open_error(draft.gguf("llama").add("llama." + key, value));
   };

@@ -176,21 +176,27 @@ void refuse_unfolded(const Grafted<A, T>& grafted, const Placement& placement, c
 
 }  // namespace detail
 
-/// Writes a stack of LoRA and what is one exactly, with Bias and Full beside it, as a PEFT LoRA. Anything else in it, or two
-/// modules at one place, is adapter.673.
+/// The modules of a stack as LoRAs, as a folder in the making: those that are one exactly, with Bias and Full beside them.
+/// Anything else in the stack, or two modules at one place, is adapter.673; `where` is for the message.
 template <class Model, class AttachedType>
-void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
-                     const std::string& base_model) {
-  PeftWriter writer(folder, attached.layers);
+[[nodiscard]] PeftWriter as_peft_lora(const std::string& where, AttachedType& attached, const Model& model) {
+  PeftWriter writer(where, attached.layers);
   attached.for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
     detail::refuse_unfolded(grafted, placement, model, writer);
     if constexpr (requires { detail::to_peft(grafted, model, writer); }) {
       detail::to_peft(grafted, model, writer);
     } else {
-      writer.refuse("\"" + grafted.path() + "\" is neither LoRA nor PMSS nor their kin, so it is no PEFT LoRA");
+      writer.refuse("\"" + grafted.path() + "\" is neither LoRA nor PMSS nor their kin, so it is no LoRA");
     }
   });
-  writer.write(base_model);
+  return writer;
+}
+
+/// Writes such a stack as a PEFT LoRA.
+template <class Model, class AttachedType>
+void write_peft_lora(const std::string& folder, AttachedType& attached, const Model& model,
+                     const std::string& base_model) {
+  as_peft_lora(folder, attached, model).write(base_model);
 }
 
 }  // namespace graft::interchange

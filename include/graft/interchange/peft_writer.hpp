@@ -55,6 +55,12 @@ struct PeftModule {
   double dropout = 0;         ///< of the first module stands for all: it acts in training only
   bool root = false;          ///< its scale is alpha / sqrt(r)
   bool scales_input = false;  ///< IA3: l stands before the map
+
+  /// What multiplies B A.
+  [[nodiscard]] double scale() const {
+    const auto r = static_cast<double>(rank);
+    return alpha / (root ? std::sqrt(r) : r);
+  }
 };
 
 /// Collects the modules of a stack; write() makes the folder. What is no single PEFT adapter is adapter.673.
@@ -63,7 +69,20 @@ class PeftWriter {
   /// Of a model with so many layers. `folder` is for messages until write().
   PeftWriter(std::string folder, Index layers) : folder_(std::move(folder)), layers_(layers) {}
 
-  [[nodiscard]] const std::string& folder() const { return folder_; }  ///< where it will be written
+  [[nodiscard]] const std::string& folder() const { return folder_; }                   ///< where it will be written
+  [[nodiscard]] const std::vector<PeftModule>& modules() const { return modules_; }     ///< in the order they came
+  [[nodiscard]] std::vector<io::TensorRef> tensors() const { return tensors_.refs(); }  ///< of this, under PEFT's keys
+  /// Throws adapter.673 where it is more than the factors of LoRAs, and of DoRAs where `magnitudes` may stand beside them.
+  void only_factors(bool magnitudes) const {
+    if (modules_.empty() || !biases_.empty() || !saved_.empty()) {
+      refuse("the stack holds " +
+             std::string(modules_.empty() ? "no LoRA" : "biases or whole weights beside its LoRA") +
+             ", and this format nothing but LoRA's factors");
+    }
+    if (!magnitudes && kind_["use_dora"] == true) {
+      refuse("a DoRA is more than two factors, and this format holds nothing else: merge it");
+    }
+  }
   /// Throws adapter.673.
   [[noreturn]] void refuse(const std::string& what) const { fail("adapter.673", what, folder_); }
 
@@ -269,10 +288,8 @@ class PeftWriter {
       const auto found = biases_.find(module.place.name);
       Tensor<double> bias(1, module.place.outputs);
       if (found != biases_.end()) {
-        const double r = static_cast<double>(module.rank);
-        const double scale = module.alpha / (module.root ? std::sqrt(r) : r);
         for (Index j = 0; j < bias.cols(); ++j) {
-          bias(0, j) = found->second(0, j) / scale;
+          bias(0, j) = found->second(0, j) / module.scale();
         }
         biases_.erase(found);
       }

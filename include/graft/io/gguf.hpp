@@ -25,9 +25,24 @@
 
 namespace graft::io {
 
+namespace detail {
+/// ggml's tensor types, by their number.
+inline constexpr std::array<std::string_view, 40> ggml_types = {
+    "F32",    "F16",      "Q4_0",     "Q4_1",     "Q4_2",  "Q4_3",  "Q5_0",       "Q5_1",       "Q8_0",       "Q8_1",
+    "Q2_K",   "Q3_K",     "Q4_K",     "Q5_K",     "Q6_K",  "Q8_K",  "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",    "IQ1_S",
+    "IQ4_NL", "IQ3_S",    "IQ2_S",    "IQ4_XS",   "I8",    "I16",   "I32",        "I64",        "F64",        "IQ1_M",
+    "BF16",   "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
+}  // namespace detail
+
 /// One metadata value; every integer type arrives as int64, every float type as double. Texts point into the file.
 using GgufValue = std::variant<std::int64_t, double, bool, std::string_view, std::vector<std::int64_t>,
                                std::vector<double>, std::vector<std::string_view>>;
+
+/// One metadata pair as it stands in the file: its u32 type and its value.
+struct GgufField {
+  std::string key;                   ///< "general.name"
+  std::span<const std::byte> typed;  ///< in the mapped file
+};
 
 /// A mapped GGUF file whose every count and offset has been checked (io.230 to io.235, io.237). Its TensorRefs and texts live as
 /// long as keepalive().
@@ -45,6 +60,8 @@ class Gguf {
   [[nodiscard]] std::span<const TensorRef> tensors() const { return tensors_; }
   /// The typed key-value pairs of the header.
   [[nodiscard]] const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
+  /// The pairs as they stand, in the order of the file: for a writer that carries them on.
+  [[nodiscard]] std::span<const GgufField> fields() const { return fields_; }
   [[nodiscard]] const std::string& path() const { return file_->path(); }        ///< as it was opened
   [[nodiscard]] std::shared_ptr<const void> keepalive() const { return file_; }  ///< the mapping
 
@@ -206,10 +223,12 @@ class Gguf {
     const auto pair_count = count_of("metadata pairs", 13);
     for (std::uint64_t i = 0; i < pair_count; ++i) {
       const std::string key(string());
+      const std::size_t begin = position_;
       const auto type = number<std::uint32_t>();
       if (!metadata_.emplace(key, value(type, key)).second) {
         fail("io.234", "metadata key \"" + key + "\" stands twice", path());
       }
+      fields_.push_back({key, bytes.subspan(begin, position_ - begin)});
     }
     std::vector<std::uint64_t> offsets;
     for (std::uint64_t i = 0; i < tensor_count; ++i) {
@@ -252,12 +271,7 @@ class Gguf {
   }
 
   [[nodiscard]] Dtype tensor_type(std::uint32_t type, const std::string& name) const {
-    constexpr std::array<std::string_view, 40> names = {
-        "F32",      "F16",      "Q4_0",    "Q4_1",  "Q4_2",       "Q4_3",       "Q5_0",       "Q5_1",
-        "Q8_0",     "Q8_1",     "Q2_K",    "Q3_K",  "Q4_K",       "Q5_K",       "Q6_K",       "Q8_K",
-        "IQ2_XXS",  "IQ2_XS",   "IQ3_XXS", "IQ1_S", "IQ4_NL",     "IQ3_S",      "IQ2_S",      "IQ4_XS",
-        "I8",       "I16",      "I32",     "I64",   "F64",        "IQ1_M",      "BF16",       "Q4_0_4_4",
-        "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
+    const auto& names = detail::ggml_types;
     const auto dtype = type < names.size() ? dtype_named(names[type]) : std::nullopt;
     if (!dtype) {
       fail("io.233",
@@ -310,6 +324,7 @@ class Gguf {
   std::shared_ptr<const MappedFile> file_;
   std::size_t position_ = 0;
   std::map<std::string, GgufValue, std::less<>> metadata_;
+  std::vector<GgufField> fields_;
   std::vector<TensorRef> tensors_;
 };
 

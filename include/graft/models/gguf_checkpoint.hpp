@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// open_gguf: a GGUF file of architecture llama, qwen2 or qwen3 as a Checkpoint under Hugging Face names.
+// open_gguf: a GGUF file of architecture llama, qwen2, qwen3 or gemma as a Checkpoint under Hugging Face names.
 //
-// Names: blk.N.attn_q -> model.layers.N.self_attn.q_proj and so on. The converter of architecture llama reorders the rows of
-// q and k into adjacent RoPE pairs; the TensorRefs say so. Source: llama.cpp, convert_hf_to_gguf.py, gguf-py constants.
+// Of architecture llama the rows of q and k stand in adjacent RoPE pairs; the TensorRefs say so. Gemma's gains hold the 1 that
+// Hugging Face adds to them. Source: llama.cpp, convert_hf_to_gguf.py, gguf-py constants.
 #pragma once
 
 #include <algorithm>  // find, max
 #include <array>
-#include <span>
+#include <cmath>  // sqrt
 #include <string>
 #include <string_view>
-#include <utility>  // pair
 #include <vector>
 
 #include <graft/base/require.hpp>
@@ -18,43 +17,11 @@
 #include <graft/io/gguf.hpp>
 #include <graft/io/gguf_tokenizer.hpp>
 #include <graft/models/checkpoint.hpp>
+#include <graft/models/gguf_names.hpp>
 
 namespace graft::models {
 
 namespace detail {
-
-using NamePair = std::pair<std::string_view, std::string_view>;
-
-/// The Hugging Face name of a GGUF tensor; a name without counterpart stays, and is refused as unexpected.
-[[nodiscard]] inline std::string hf_name(const std::string& name) {
-  static constexpr std::array<NamePair, 3> top = {
-      {{"token_embd.", "model.embed_tokens."}, {"output_norm.", "model.norm."}, {"output.", "lm_head."}}};
-  static constexpr std::array<NamePair, 11> inner = {{{"attn_norm.", "input_layernorm."},
-                                                      {"attn_q.", "self_attn.q_proj."},
-                                                      {"attn_k.", "self_attn.k_proj."},
-                                                      {"attn_v.", "self_attn.v_proj."},
-                                                      {"attn_q_norm.", "self_attn.q_norm."},
-                                                      {"attn_k_norm.", "self_attn.k_norm."},
-                                                      {"attn_output.", "self_attn.o_proj."},
-                                                      {"ffn_norm.", "post_attention_layernorm."},
-                                                      {"ffn_gate.", "mlp.gate_proj."},
-                                                      {"ffn_up.", "mlp.up_proj."},
-                                                      {"ffn_down.", "mlp.down_proj."}}};
-  std::string head = "";
-  std::string_view rest = name;
-  std::span<const NamePair> pairs = top;
-  if (const std::size_t dot = name.find('.', 4); name.starts_with("blk.") && dot != std::string::npos) {
-    head = "model.layers." + name.substr(4, dot - 4) + ".";
-    rest.remove_prefix(dot + 1);
-    pairs = inner;
-  }
-  for (const auto& [gguf, hf] : pairs) {
-    if (rest.starts_with(gguf)) {
-      return head + std::string(hf) + std::string(rest.substr(gguf.size()));
-    }
-  }
-  return name;
-}
 
 /// A key of the architecture is read below, says nothing about the result, is off (0 or false), or is model.503.
 inline void check_gguf_keys(const io::Gguf& gguf, const std::string& prefix) {
@@ -129,10 +96,12 @@ inline void read_gguf_rope(const io::Gguf& gguf, const std::string& prefix, Llam
 [[nodiscard]] inline LlamaConfig parse_gguf_config(const io::Gguf& gguf) {
   LlamaConfig config;
   config.model_type = gguf.at<std::string_view>("general.architecture");
-  if (config.model_type != "llama" && config.model_type != "qwen2" && config.model_type != "qwen3") {
-    fail("model.501",
-         "metadata key \"general.architecture\" is \"" + config.model_type + "\", expected llama, qwen2 or qwen3",
-         gguf.path());
+  const bool gemma = config.model_type == "gemma";
+  if (config.model_type != "llama" && config.model_type != "qwen2" && config.model_type != "qwen3" && !gemma) {
+    fail(
+        "model.501",
+        "metadata key \"general.architecture\" is \"" + config.model_type + "\", expected llama, qwen2, qwen3 or gemma",
+        gguf.path());
   }
   const std::string prefix = config.model_type + ".";
   detail::check_gguf_keys(gguf, prefix);
@@ -163,6 +132,8 @@ inline void read_gguf_rope(const io::Gguf& gguf, const std::string& prefix, Llam
   config.output_bias = gguf.find("blk.0.attn_output.bias") != nullptr;
   config.mlp_bias = gguf.find("blk.0.ffn_gate.bias") != nullptr;
   config.qk_norm = config.model_type == "qwen3";
+  config.activation = gemma ? Activation::gelu_tanh : Activation::silu;
+  config.embedding_scale = gemma ? std::sqrt(static_cast<double>(config.dim)) : 1;
   detail::read_gguf_rope(gguf, prefix, config);
   validate(config, gguf.path());
   return config;
@@ -181,16 +152,13 @@ inline void read_gguf_rope(const io::Gguf& gguf, const std::string& prefix, Llam
     if (tensor.name == "rope_freqs.weight") {
       continue;
     }
-    tensor.name = detail::hf_name(tensor.name);
-    if (config.model_type == "llama") {
-      const bool query = tensor.name.find(".q_proj.") != std::string::npos;
-      const bool key = tensor.name.find(".k_proj.") != std::string::npos;
-      tensor.pair_heads = query ? config.heads : key ? config.kv_heads : 0;
-    }
+    tensor.name = hf_name(tensor.name);
+    tensor.pair_heads = gguf_pair_heads(config, tensor.name);
     checkpoint.tensors.push_back(std::move(tensor));
   }
   check_tensors(checkpoint);
-  if (gguf.metadata().contains("tokenizer.ggml.model")) {
+  const auto kind = gguf.get<std::string_view>("tokenizer.ggml.model").value_or("none");
+  if (kind != "none" && kind != "no_vocab") {
     checkpoint.tokenizer = io::read_tokenizer(gguf);
     config.bos = checkpoint.tokenizer->bos;
     config.pad = checkpoint.tokenizer->pad;

@@ -19,8 +19,29 @@
 
 namespace graft::models {
 
-/// A tokenizer from a file: tokenizer.json (with the tokenizer_config.json beside it, and the chat_template.jinja in which
-/// transformers keeps the chat template since 4.50), a folder that holds one, a .gguf
+/// A tokenizer.json and what stands beside it.
+struct TokenizerFiles {
+  io::Json tokenizer;  ///< tokenizer.json
+  io::Json
+      config;  ///< tokenizer_config.json with the chat template of chat_template.jinja; null where neither is there
+};
+
+/// Reads tokenizer.json, the tokenizer_config.json beside it, and the chat_template.jinja in which transformers keeps the chat
+/// template since 4.50.
+[[nodiscard]] inline TokenizerFiles read_tokenizer_files(const std::string& path) {
+  TokenizerFiles files{io::parse_json(io::read_text(path), path), {}};
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash);
+  if (const std::string beside = io::join(folder, "tokenizer_config.json"); io::exists(beside)) {
+    files.config = io::parse_json(io::read_text(beside), beside);
+  }
+  if (const std::string chat = io::join(folder, "chat_template.jinja"); io::exists(chat)) {
+    files.config["chat_template"] = io::read_text(chat);
+  }
+  return files;
+}
+
+/// A tokenizer from a file: tokenizer.json (with what stands beside it), a folder that holds one, a .gguf
 /// file, or llama2.c's .bin of `vocab` tokens; anything else is model.530.
 [[nodiscard]] inline text::Tokenizer read_tokenizer(const std::string& path, Index vocab,
                                                     text::PatternCompiler compile = &text::compile_builtin) {
@@ -28,15 +49,8 @@ namespace graft::models {
     return read_tokenizer(io::join(path, "tokenizer.json"), vocab, compile);
   }
   if (path.ends_with(".json")) {
-    const io::Json json = io::parse_json(io::read_text(path), path);
-    const std::size_t slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash);
-    const std::string config_path = io::join(folder, "tokenizer_config.json");
-    io::Json config = io::exists(config_path) ? io::parse_json(io::read_text(config_path), config_path) : io::Json();
-    if (const std::string chat = io::join(folder, "chat_template.jinja"); io::exists(chat)) {
-      config["chat_template"] = io::read_text(chat);
-    }
-    return text::from_tokenizer_json(json, config.is_null() ? nullptr : &config, path, compile);
+    const TokenizerFiles files = read_tokenizer_files(path);
+    return text::from_tokenizer_json(files.tokenizer, files.config.is_null() ? nullptr : &files.config, path, compile);
   }
   if (path.ends_with(".gguf")) {
     return text::from_arrays(io::read_tokenizer(io::Gguf::open(path)), path, compile);

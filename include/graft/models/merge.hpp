@@ -163,20 +163,28 @@ bool fold_module(const B& be, const Grafted<A, T>& grafted, const std::string& n
   return false;
 }
 
-}  // namespace detail
+/// Refuses what no merged model can be (adapter.680, adapter.702, adapter.703); `where` is where it was to go. The configuration
+/// of the merged model: the checkpoint's, with the biases that the adapter brings.
+template <class AttachedType>
+[[nodiscard]] LlamaConfig merged_config(AttachedType& attached, const Checkpoint& checkpoint,
+                                        const std::string& where) {
+  refuse_edits(attached, where);
+  refuse_products(attached, where);
+  return with_biases(checkpoint.config, attached, where);
+}
 
-/// Writes checkpoint + adapter in S to `folder`: every weight is decoded to the adapter's precision, changed, and rounded
-/// once, one tensor in memory at a time. Modules are functions of the untouched weight, so those at one place add up; affine
-/// edits of the attention's or the feed-forward's output follow (folded_edit.hpp). A tied head stays tied. Any other edit of
-/// hidden states is adapter.680, a bias for which the model's family has no place adapter.702.
-template <storable S, class B, class AttachedType>
-MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
-  using T = typename AttachedType::Scalar;
-  detail::refuse_edits(attached, folder);
-  detail::refuse_products(attached, folder);
-  const LlamaConfig config = detail::with_biases(checkpoint.config, attached, folder);
-  MergeReport report;
-  const auto fill = [&](const TensorSpec& spec, View<float> values) {
+/// Computes checkpoint + adapter, one tensor a call, for any writer: every weight is decoded to the adapter's precision,
+/// changed, and rounded to float once. Modules are functions of the untouched weight, so those at one place add up; affine
+/// edits of the attention's or the feed-forward's output follow (folded_edit.hpp).
+template <class B, class AttachedType>
+struct Merging {
+  const Checkpoint& checkpoint;
+  const B& be;
+  AttachedType& attached;
+  MergeReport report{};
+
+  void operator()(const TensorSpec& spec, View<float> values) {
+    using T = typename AttachedType::Scalar;
     const bool present = checkpoint.has(spec.name);
     const Tensor<T> base =
         present ? load_tensor<T>(checkpoint, spec.name, values.rows, values.cols) : Tensor<T>(values.rows, values.cols);
@@ -185,11 +193,11 @@ MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint
     bool changed = false;
     attached.for_each_module([&](const auto&, const Placement&, auto& grafted) {
       if (spec.name.starts_with(grafted.place.name + ".")) {
-        changed = detail::merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
+        changed = merge_module(be, grafted, spec.name, base.view(), merged.view()) || changed;
       }
     });
     attached.for_each_module([&](const auto&, const Placement&, const auto& grafted) {
-      changed = detail::fold_module(be, grafted, spec.name, merged.view()) || changed;
+      changed = fold_module(be, grafted, spec.name, merged.view()) || changed;
     });
     for (Index i = 0; i < values.size(); ++i) {
       values.data[i] = static_cast<float>(real_part(merged.data()[i]));
@@ -197,10 +205,21 @@ MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint
     ++report.tensors;
     report.changed += changed ? 1 : 0;
     report.added += present ? 0 : 1;
-  };
-  write_huggingface<S>(folder, config, detail::carried_config(checkpoint, config, hf_dtype<S>), fill);
-  report.tokenizer = carry_tokenizer(folder, checkpoint);
-  return report;
+  }
+};
+
+}  // namespace detail
+
+/// Writes checkpoint + adapter in S to `folder`, one tensor in memory at a time. A tied head stays tied. An edit of hidden
+/// states that no map before it can hold is adapter.680, a bias for which the model's family has no place adapter.702.
+/// models/write_gguf.hpp writes the same as GGUF.
+template <storable S, class B, class AttachedType>
+MergeReport write_merged(const std::string& folder, const Checkpoint& checkpoint, const B& be, AttachedType& attached) {
+  const LlamaConfig config = detail::merged_config(attached, checkpoint, folder);
+  detail::Merging<B, AttachedType> merging{checkpoint, be, attached};
+  write_huggingface<S>(folder, config, detail::carried_config(checkpoint, config, hf_dtype<S>), merging);
+  merging.report.tokenizer = carry_tokenizer(folder, checkpoint);
+  return merging.report;
 }
 
 }  // namespace graft::models

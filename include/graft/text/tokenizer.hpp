@@ -147,6 +147,10 @@ class Tokenizer {
   [[nodiscard]] bool is_special(std::int32_t id) const {
     return vocabulary().contains(id) && special_[static_cast<std::size_t>(id)];
   }
+  /// Every spelling and its id.
+  [[nodiscard]] const Vocabulary& vocabulary() const {
+    return std::visit([](const auto& model) -> const Vocabulary& { return model.vocabulary(); }, model_);
+  }
   [[nodiscard]] Index vocab_size() const { return vocabulary().size(); }  ///< one more than the largest id
   [[nodiscard]] std::optional<std::int32_t> bos() const { return optional(parts_.bos); }  ///< if it has one
   [[nodiscard]] std::optional<std::int32_t> eos() const { return optional(parts_.eos); }  ///< if it has one
@@ -160,10 +164,6 @@ class Tokenizer {
 
  private:
   static std::optional<std::int32_t> optional(std::int32_t id) { return id < 0 ? std::nullopt : std::optional(id); }
-
-  [[nodiscard]] const Vocabulary& vocabulary() const {
-    return std::visit([](const auto& model) -> const Vocabulary& { return model.vocabulary(); }, model_);
-  }
 
   void encode_section(std::string_view section, bool first, std::vector<std::int32_t>& ids) const {
     const std::string normal = parts_.normalizer.empty() ? std::string() : parts_.normalizer(section);
