@@ -29,6 +29,7 @@ int merge(const MergeSettings& settings) {
   refuse_taken(settings.out, settings.overwrite);
   ModelSettings model;
   model.model = settings.model;
+  model.positions = settings.positions;
   Session session(model, settings.adapter);
   const models::Checkpoint& checkpoint = session.checkpoint();
   const std::string dtype = settings.dtype == "auto" ? own_dtype(checkpoint) : settings.dtype;

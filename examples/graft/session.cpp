@@ -10,11 +10,13 @@
 #endif
 
 #include <graft/adapters/full.hpp>
-#include <graft/interchange/open_adapter.hpp>
+#include <graft/interchange/open_any.hpp>
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
+
+#include "adapter_words.hpp"
 
 namespace graft::program {
 
@@ -69,7 +71,11 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
   checkpoint_ = models::open_checkpoint(settings.model);
   std::optional<models::AdapterFile> file;
   if (!adapter.empty()) {
-    file = interchange::open_adapter(adapter, checkpoint_.config.layers, &text::compile_pcre2);
+    std::optional<Positions> positions;
+    if (!settings.positions.empty()) {
+      positions = parse_positions(settings.positions);
+    }
+    file = interchange::open_any_adapter(adapter, positions, checkpoint_.config.layers, &text::compile_pcre2);
     trains_weights = holds_weights(*file);
     for (const std::string& warning : file->warnings) {
       std::fprintf(stderr, "%s: %s\n", adapter.c_str(), warning.c_str());

@@ -17,7 +17,8 @@ struct ModelSettings {
   std::string tokenizer;               // empty: the model's own
   std::string chat_template = "auto";  // or "none", or a name
   std::string dtype = "auto";
-  Index threads = 0;  // 0: all cores
+  Index threads = 0;      // 0: all cores
+  std::string positions;  // of a pyreft folder, whose files do not hold them; empty: the folder says them
 };
 
 struct DataSettings {
@@ -100,12 +101,14 @@ struct GenerateSettings {
 
 struct InspectSettings {
   std::string path;
+  std::string positions;  // as in ModelSettings
   bool json = false;
 };
 
 struct MergeSettings {
   std::string model;
   std::string adapter;
+  std::string positions;  // as in ModelSettings
   std::string out;
   std::string dtype = "auto";  // as the checkpoint has it; bf16 where that is quantised or F16
   bool overwrite = false;

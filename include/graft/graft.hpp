@@ -71,6 +71,11 @@
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
+#include <graft/interchange/adapterhub.hpp>
+#include <graft/interchange/asked_tensors.hpp>
+#include <graft/interchange/layer_names.hpp>
+#include <graft/interchange/mlx.hpp>
+#include <graft/interchange/mlx_export.hpp>
 #include <graft/interchange/open_adapter.hpp>
 #include <graft/interchange/peft_export.hpp>
 #include <graft/interchange/peft_lora.hpp>
