@@ -73,23 +73,6 @@ Layers parse_layers(const AdapterWords& words, Index count) {
   return only_layers({chosen.begin(), chosen.end()});
 }
 
-Positions parse_positions(const std::string& text) {
-  if (text == "all") {
-    return every_position;
-  }
-  Positions positions = ends(0, 0);
-  bool good = !text.empty();
-  for (const std::string& part : split(text, "+")) {
-    const Index count = number_in(std::string_view(part).substr(1));
-    good = good && count >= 0 && (part[0] == 'f' || part[0] == 'l');
-    (part[0] == 'f' ? positions.first : positions.last) = count;
-  }
-  if (!good || positions.first + positions.last <= 0) {
-    fail("train.436", "--positions is \"" + text + "\", expected f7+l7, f4, l1 or all", "--positions");
-  }
-  return positions;
-}
-
 using NamedSites = std::vector<std::pair<std::string, Sites>>;
 
 NamedSites linear_targets() {
@@ -273,6 +256,23 @@ std::vector<AdapterWords> adapters_in(const std::string& path) {
 }
 
 }  // namespace
+
+Positions parse_positions(const std::string& text) {
+  if (text == "all") {
+    return every_position;
+  }
+  Positions positions = ends(0, 0);
+  bool good = !text.empty();
+  for (const std::string& part : split(text, "+")) {
+    const Index count = number_in(std::string_view(part).substr(1));
+    good = good && count >= 0 && (part[0] == 'f' || part[0] == 'l');
+    (part[0] == 'f' ? positions.first : positions.last) = count;
+  }
+  if (!good || positions.first + positions.last <= 0) {
+    fail("train.436", "--positions is \"" + text + "\", expected f7+l7, f4, l1 or all", "--positions");
+  }
+  return positions;
+}
 
 void refuse_plain_flags(const AdapterWords& plain, const std::string& why) {
   const auto refuse_if = [&](bool given, const std::string& flag) {

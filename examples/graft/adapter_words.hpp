@@ -25,6 +25,8 @@ void refuse_plain_flags(const AdapterWords& plain, const std::string& why);
 /// An attached adapter as a JSON file lists it.
 [[nodiscard]] io::Json json_of(const AdapterSummary& adapter);
 
+/// "f7+l7", "f4", "l1" or "all" (train.436).
+[[nodiscard]] Positions parse_positions(const std::string& text);
 /// "lora", "lora+loreft".
 [[nodiscard]] std::string names_of(const std::vector<AdapterSummary>& adapters);
 /// "f7+l7", "all".

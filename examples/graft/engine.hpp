@@ -106,7 +106,7 @@ struct ChosenSkeleton {
 };
 
 /// What an adapter is saved as; by_adapter is PEFT's folder where it is a LoRA, else our own.
-enum class AdapterFormat { by_adapter, peft, pyreft, graft };
+enum class AdapterFormat { by_adapter, peft, pyreft, mlx, gguf_lora, control_vector, graft };
 
 /// What a merged model is written as: a row of merge_formats (exports.hpp).
 struct MergeFormat;

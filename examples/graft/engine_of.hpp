@@ -25,6 +25,9 @@
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
 #include <graft/backends/simd.hpp>
+#include <graft/interchange/control_vector.hpp>
+#include <graft/interchange/gguf_lora.hpp>
+#include <graft/interchange/mlx_export.hpp>
 #include <graft/interchange/peft.hpp>
 #include <graft/interchange/pyreft_export.hpp>
 #include <graft/models/attach.hpp>
@@ -180,6 +183,9 @@ class EngineOf : public Engine {
     switch (format) {  // one line for each row of export_formats
       case AdapterFormat::peft: return interchange::write_peft(path, *attached_, model_, base);
       case AdapterFormat::pyreft: return interchange::write_pyreft(path, *attached_, base_, base);
+      case AdapterFormat::mlx: return interchange::write_mlx(path, *attached_, model_, base);
+      case AdapterFormat::gguf_lora: return interchange::write_gguf_lora(path, *attached_, model_);
+      case AdapterFormat::control_vector: return interchange::write_control_vector(path, *attached_, model_);
       case AdapterFormat::by_adapter:
       case AdapterFormat::graft: return models::save_adapter(path, *attached_, base_, base);
     }
@@ -187,6 +193,13 @@ class EngineOf : public Engine {
 
   models::MergeReport merge(const models::Checkpoint& checkpoint, const std::string& path,
                             const MergeFormat& to) override {
+    if (to.name == "gguf") {
+      const io::Dtype dtype = to.dtype == "fp32"   ? io::Dtype::f32
+                              : to.dtype == "f16"  ? io::Dtype::f16
+                              : to.dtype == "q8_0" ? io::Dtype::q8_0
+                                                   : io::Dtype::bf16;
+      return models::write_merged_gguf(path, checkpoint, be_, *attached_, dtype);
+    }
     if (to.dtype == "bf16") {
       return models::write_merged<bf16>(path, checkpoint, be_, *attached_);
     }

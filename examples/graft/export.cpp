@@ -27,6 +27,7 @@ int export_adapter(const ExportSettings& settings) {
   refuse_taken(settings.out, settings.overwrite, to->ending);
   Draft draft(settings.out, to->ending);
   ModelSettings model = witnessed(settings.model, settings.adapter, settings.dtype);
+  model.positions = settings.positions;
   auto session = std::make_unique<Session>(model, settings.adapter);
   Index modules = 0;
   for (const AdapterSummary& adapter : session->engine().summary()) {
@@ -39,6 +40,7 @@ int export_adapter(const ExportSettings& settings) {
     Witness witness(*session);
     model.dtype = session->engine().precision();
     model.quiet = true;
+    model.positions.clear();
     session.reset();  // two models are never in memory
     session = std::make_unique<Session>(model, draft.path());
     return witness.receipt(*session, model.dtype);

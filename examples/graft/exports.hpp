@@ -17,7 +17,9 @@ struct MergeFormat {
 };
 
 /// The first row of a format is what --dtype auto falls back to, where the format lacks the model's own.
-inline constexpr MergeFormat merge_formats[] = {{"hf", "bf16", ""}, {"hf", "fp32", ""}};
+inline constexpr MergeFormat merge_formats[] = {{"hf", "bf16", ""},        {"hf", "fp32", ""},
+                                                {"gguf", "bf16", ".gguf"}, {"gguf", "fp32", ".gguf"},
+                                                {"gguf", "f16", ".gguf"},  {"gguf", "q8_0", ".gguf"}};
 
 /// An adapter's files for other programs.
 struct ExportFormat {
@@ -28,9 +30,13 @@ struct ExportFormat {
 };
 
 inline constexpr ExportFormat export_formats[] = {
-    {"peft", AdapterFormat::peft, "PEFT's LoRA: LoRA, PMSS, PiSSA, OLoRA, a ReFT on attention or mlp at all positions",
-     ""},
+    {"peft", AdapterFormat::peft,
+     "PEFT's folder: whatever PEFT has, and what is a LoRA exactly (PMSS, PiSSA, LoRA-XS, ...)", ""},
     {"pyreft", AdapterFormat::pyreft, "pyreft's folder: LoReFT and its family", ""},
+    {"mlx", AdapterFormat::mlx, "mlx-lm's folder: DoRA, LoRA and what is one exactly", ""},
+    {"gguf-lora", AdapterFormat::gguf_lora, "llama.cpp's --lora: LoRA and what is one exactly", ".gguf"},
+    {"control-vector", AdapterFormat::control_vector,
+     "llama.cpp's --control-vector: LobiReFT at all positions, from the second layer on", ".gguf"},
     {"graft", AdapterFormat::graft, "graft's own folder: everything", ""}};
 
 }  // namespace graft::program

@@ -64,6 +64,11 @@ void add_data_flags(CLI::App& app, DataSettings& data) {
       ->capture_default_str();
 }
 
+void add_positions_flag(CLI::App& app, std::string& positions) {
+  app.add_option("--positions", positions, "of a folder of pyreft, which does not hold them: f7+l7 or all")
+      ->type_name("P");
+}
+
 void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
   AdapterWords& one = s.adapter;
   const auto add_setting = [&]<class T>(const char* flags, const char* name, const char* what, T) {
@@ -320,8 +325,11 @@ int run_command_line(int count, const char* const* arguments) {
   CLI::App& eval_app = *app.add_subcommand("eval", "loss, perplexity and accuracy on a data file");
   add_model_flags(eval_app, evaluation.model);
   add_data_flags(eval_app, evaluation.data);
-  eval_app.add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter, "a folder that finetune wrote")
+  eval_app
+      .add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter,
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
       ->type_name("DIR");
+  add_positions_flag(eval_app, evaluation.model.positions);
   eval_app
       .add_option("--choices", evaluation.choices,
                   "the records are questions: choose the likeliest of these answers, as in yes,no")
@@ -369,8 +377,11 @@ int run_command_line(int count, const char* const* arguments) {
   GenerateSettings generation;
   CLI::App& generate_app = *app.add_subcommand("generate", "continue a text or answer a question");
   add_model_flags(generate_app, generation.model);
-  generate_app.add_option("-a,--adapter,--adapter-path,--lora", generation.adapter, "a folder that finetune wrote")
+  generate_app
+      .add_option("-a,--adapter,--adapter-path,--lora", generation.adapter,
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
       ->type_name("DIR");
+  add_positions_flag(generate_app, generation.model.positions);
   generate_app.add_option("-p,--prompt", generation.prompt, "text to continue, as it stands")->type_name("TEXT");
   generate_app.add_option("--chat", generation.chat, "question to answer, through the chat template")
       ->type_name("TEXT");
@@ -418,6 +429,7 @@ int run_command_line(int count, const char* const* arguments) {
   InspectSettings inspection;
   CLI::App& inspect_app = *app.add_subcommand("inspect", "what a model, an adapter or a safetensors file holds");
   inspect_app.add_option("path", inspection.path, "file or folder")->type_name("PATH");
+  add_positions_flag(inspect_app, inspection.positions);
   inspect_app.add_flag("--json", inspection.json, "one JSON object on stdout");
   inspect_app.footer("Example, in graft's own folder:\n  graft inspect examples/models/village");
 
@@ -427,8 +439,11 @@ int run_command_line(int count, const char* const* arguments) {
       .add_option("-m,--model,--model-dir,--base", merging.model,
                   "Hugging Face folder, .gguf file or llama2.c .bin file")
       ->type_name("PATH");
-  merge_app.add_option("-a,--adapter,--adapter-path,--lora", merging.adapter, "a folder that finetune wrote")
+  merge_app
+      .add_option("-a,--adapter,--adapter-path,--lora", merging.adapter,
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
       ->type_name("DIR");
+  add_positions_flag(merge_app, merging.positions);
   merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model")
       ->type_name("DIR");
   merge_app
@@ -456,8 +471,11 @@ int run_command_line(int count, const char* const* arguments) {
       .add_option("-m,--model,--model-dir,--base", exporting.model,
                   "Hugging Face folder, .gguf file or llama2.c .bin file")
       ->type_name("PATH");
-  export_app.add_option("-a,--adapter,--adapter-path,--lora", exporting.adapter, "a folder that finetune wrote")
+  export_app
+      .add_option("-a,--adapter,--adapter-path,--lora", exporting.adapter,
+                  "a folder of graft or of another program, or a GGUF adapter")
       ->type_name("DIR");
+  add_positions_flag(export_app, exporting.positions);
   export_app.add_option("--to,--format", exporting.to, names_of(export_formats))->type_name("NAME");
   export_app.add_option("-o,--out,--output-dir,--save-path", exporting.out, "where it goes")->type_name("PATH");
   export_app

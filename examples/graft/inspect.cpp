@@ -2,7 +2,9 @@
 // graft inspect: what a model, an adapter or a safetensors file holds, as a table or as JSON. No weight is decoded.
 #include <cstdio>
 #include <map>
+#include <optional>
 
+#include <graft/interchange/open_any.hpp>
 #include <graft/io/path.hpp>
 #include <graft/models/adapter_directory.hpp>
 #include <graft/models/load_tokenizer.hpp>
@@ -10,6 +12,7 @@
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
 
+#include "adapter_words.hpp"
 #include "commands.hpp"
 #include "words.hpp"
 
@@ -165,10 +168,7 @@ void inspect_safetensors(const std::string& path, bool json) {
   std::fputs((text + tensors_text(file.tensors())).c_str(), stdout);
 }
 
-void inspect_adapter(const std::string& path, bool json) {
-  const std::string where = io::join(path, models::adapter_config_name);
-  const io::Json config = io::parse_json(io::read_text(where), where);
-  const auto file = io::Safetensors::open(io::join(path, models::adapter_tensors_name));
+void show_adapter(const std::string& path, const io::Json& config, const io::NamedTensors& file, bool json) {
   const auto sums = tally(file.tensors());
   if (json) {
     const io::Json found = {{"kind", "adapter"},
@@ -194,12 +194,47 @@ void inspect_adapter(const std::string& path, bool json) {
   std::fputs((path + "\n" + columns_text(rows, 2) + tally_text(sums) + tensors_text(file.tensors())).c_str(), stdout);
 }
 
+/// A folder of our own or of PEFT, as it lies there.
+void inspect_adapter(const std::string& path, bool json) {
+  const std::string where = io::join(path, models::adapter_config_name);
+  show_adapter(path, io::parse_json(io::read_text(where), where),
+               io::Safetensors::open(io::join(path, models::adapter_tensors_name)), json);
+}
+
+/// A folder of another program, as graft understands it.
+void inspect_foreign(const InspectSettings& settings) {
+  std::optional<Positions> positions;
+  if (!settings.positions.empty()) {
+    positions = parse_positions(settings.positions);
+  }
+  const bool unsaid = !positions && interchange::is_pyreft_folder(settings.path) &&
+                      !io::exists(io::join(settings.path, interchange::pyreft_note_name));
+  const models::AdapterFile file = interchange::open_any_adapter(
+      settings.path, unsaid ? std::optional(ends(1, 1)) : positions, 0, &text::compile_pcre2);
+  io::Json config = {{"saved by", file.peft_type}, {"base model", file.base_model}, {"parts", io::Json::array()}};
+  for (const models::AdapterPart& part : file.parts) {
+    config["parts"].push_back({{"adapter", part.adapter},
+                               {"policies", part.policies},
+                               {"settings", part.settings},
+                               {"layers", words_of(part.placement.layers)},
+                               {"positions", unsaid ? "not in the folder" : words_of(part.placement.positions)}});
+  }
+  show_adapter(settings.path, config, file.tensors, settings.json);
+  for (const std::string& warning : file.warnings) {
+    std::fprintf(stderr, "%s: %s\n", settings.path.c_str(), warning.c_str());
+  }
+}
+
 }  // namespace
 
 int inspect(const InspectSettings& settings) {
   const std::string& path = settings.path;
-  if (io::is_directory(path) && io::exists(io::join(path, models::adapter_config_name))) {
+  const auto holds = [&](std::string_view name) { return io::exists(io::join(path, name)); };
+  const bool described = io::is_directory(path) && holds(models::adapter_config_name);
+  if (described && holds(models::adapter_tensors_name)) {
     inspect_adapter(path, settings.json);
+  } else if (described || (io::is_directory(path) && interchange::is_pyreft_folder(path))) {
+    inspect_foreign(settings);
   } else if (path.ends_with(".safetensors")) {
     inspect_safetensors(path, settings.json);
   } else {

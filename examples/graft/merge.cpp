@@ -63,6 +63,7 @@ int merge(const MergeSettings& settings) {
   Draft draft(settings.out, to.ending);
   // What is written in fp32 is compared in it; anything else as the program runs such a model.
   ModelSettings model = witnessed(settings.model, settings.adapter, to.dtype == "fp32" ? "fp32" : "auto");
+  model.positions = settings.positions;
   auto session = std::make_unique<Session>(model, settings.adapter);
   models::MergeReport done;
   io::Json receipt = draft.named([&] {
@@ -71,6 +72,7 @@ int merge(const MergeSettings& settings) {
     model.dtype = session->engine().precision();
     model.model = draft.path();
     model.quiet = true;
+    model.positions.clear();
     session.reset();  // two models are never in memory
     session = std::make_unique<Session>(model);
     return witness.receipt(*session, std::string(to.dtype));

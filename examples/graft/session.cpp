@@ -10,13 +10,15 @@
 #endif
 
 #include <graft/adapters/full.hpp>
-#include <graft/interchange/open_adapter.hpp>
-#include <graft/interchange/pyreft.hpp>
+#include <graft/interchange/control_vector.hpp>
+#include <graft/interchange/gguf_lora.hpp>
+#include <graft/interchange/open_any.hpp>
 #include <graft/models/load_tokenizer.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/text/known_chat_templates.hpp>
 #include <graft/text/pcre2.hpp>
 
+#include "adapter_words.hpp"
 #include "countdown.hpp"
 
 namespace graft::program {
@@ -43,12 +45,18 @@ bool multiplies_bf16_natively() {
 #endif
 }
 
-/// The folder of an adapter: graft's own, PEFT's or pyreft's.
-models::AdapterFile open_any_adapter(const std::string& path, Index layers) {
-  if (interchange::is_pyreft_folder(path)) {
-    return interchange::open_pyreft(path);
+/// An adapter's folder, of whatever program, or its GGUF file.
+models::AdapterFile open_any_adapter(const std::string& path, const std::string& positions,
+                                     const models::LlamaConfig& config) {
+  if (path.ends_with(".gguf")) {
+    const bool vector = io::Gguf::open(path).get<std::string_view>("general.architecture") == "controlvector";
+    return vector ? interchange::open_control_vector(path, config) : interchange::open_gguf_lora(path, config);
   }
-  return interchange::open_adapter(path, layers, &text::compile_pcre2);
+  std::optional<Positions> given;
+  if (!positions.empty()) {
+    given = parse_positions(positions);
+  }
+  return interchange::open_any_adapter(path, given, config.layers, &text::compile_pcre2);
 }
 
 /// Whether the adapter is the weights themselves, which bf16 cannot hold.
@@ -85,7 +93,7 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
   checkpoint_ = models::open_checkpoint(settings.model);
   std::optional<models::AdapterFile> file;
   if (!adapter.empty()) {
-    file = open_any_adapter(adapter, checkpoint_.config.layers);
+    file = open_any_adapter(adapter, settings.positions, checkpoint_.config);
     trains_weights = holds_weights(*file);
     for (const std::string& warning : file->warnings) {
       note(adapter, warning);

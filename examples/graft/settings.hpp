@@ -17,8 +17,9 @@ struct ModelSettings {
   std::string tokenizer;               // empty: the model's own
   std::string chat_template = "auto";  // or "none", or a name
   std::string dtype = "auto";
-  Index threads = 0;   // 0: all cores
-  bool quiet = false;  // no notes on stderr
+  Index threads = 0;      // 0: all cores
+  std::string positions;  // of a pyreft folder, whose files do not hold them; empty: the folder says them
+  bool quiet = false;     // no notes on stderr
 };
 
 struct DataSettings {
@@ -135,12 +136,14 @@ struct ChatSettings {
 
 struct InspectSettings {
   std::string path;
+  std::string positions;  // as in ModelSettings
   bool json = false;
 };
 
 struct MergeSettings {
   std::string model;
   std::string adapter;
+  std::string positions;  // as in ModelSettings
   std::string out;
   std::string format = "auto";  // as --out ends, else hf
   std::string dtype = "auto";   // as the checkpoint has it; bf16 where that is quantised or F16
@@ -151,6 +154,7 @@ struct MergeSettings {
 struct ExportSettings {
   std::string model;
   std::string adapter;
+  std::string positions;  // as in ModelSettings
   std::string to;
   std::string out;
   std::string dtype = "fp32";  // of the receipt's arithmetic

@@ -71,8 +71,13 @@
 #include <graft/core/view.hpp>
 #include <graft/core/weight.hpp>
 #include <graft/core/zeroed_memory.hpp>
+#include <graft/interchange/adapterhub.hpp>
+#include <graft/interchange/asked_tensors.hpp>
 #include <graft/interchange/control_vector.hpp>
 #include <graft/interchange/gguf_lora.hpp>
+#include <graft/interchange/layer_names.hpp>
+#include <graft/interchange/mlx.hpp>
+#include <graft/interchange/mlx_export.hpp>
 #include <graft/interchange/open_adapter.hpp>
 #include <graft/interchange/peft.hpp>
 #include <graft/interchange/peft_config.hpp>

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """pyreft loads what graft writes: pyreft_folders.py PROGRAM GOLDEN, in an environment with pyreft, and prints a row a case.
 
-PROGRAM is pyreft_roundtrip, GOLDEN the folder tests/golden: graft reads each folder that pyreft saved under GOLDEN/reft and
+PROGRAM is roundtrip, GOLDEN the folder tests/golden: graft reads each folder that pyreft saved under GOLDEN/reft and
 writes it again, pyreft.ReftModel.load reads that, and its logits are held against pyreft's golden ones. pyreft cannot load any
 NoReFT or NodiReFT (KeyError add_bias) nor a dotted component of its own; there the state dicts are loaded by hand.
 """
 import json
 import logging
 import pathlib
-import subprocess
 import sys
 import tempfile
 import warnings
+from importlib.metadata import version
 
 import pyreft
 import torch
 import transformers
 from safetensors.torch import load_file
+
+import table
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)  # pyvene reports that a configuration brings its keys along
@@ -57,23 +59,22 @@ def logits_of(model, inputs, positions):
 
 
 inputs = load_file(base / "io.safetensors")
-failed = False
+peer = f"pyreft {version('pyreft')}, pyvene {version('pyvene')}, transformers {transformers.__version__}"
 for case in sorted(path.parent for path in (golden / "reft").glob("*/saved")):
     facts = json.loads((case / "io.json").read_text())
     io = load_file(case / "io.safetensors")
-    rule = facts["positions_rule"]
-    first, last = (0, 0) if rule == "all" else (int(part[1:]) for part in rule.split("+"))
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
-        subprocess.run([program, base, case / "saved", str(first), str(last), out], check=True)
         try:
-            model, how = pyreft.ReftModel.load(str(out), fresh_model()), "ReftModel.load"
-        except KeyError as error:
-            model, how = by_hand(out), f"by hand, ReftModel.load fails: KeyError {error}"
-    for intervention in model.interventions.values():
-        intervention.float().eval()  # W and b come back as bf16; these values survive that
-    found, expected = logits_of(model, inputs, io["positions"]).double(), io["logits"]
-    worst = float((found - expected).abs().max() / expected.abs().max())
-    failed |= not worst < tolerance
-    print(f"{case.name:20} {worst:.1e}  {how}{'' if worst < tolerance else '  FAILED'}", flush=True)
-sys.exit(failed)
+            table.roundtrip(program, base, case / "saved", positions=facts["positions_rule"], write=("pyreft", out))
+            try:
+                model, how = pyreft.ReftModel.load(str(out), fresh_model()), "ReftModel.load"
+            except KeyError as error:
+                model, how = by_hand(out), f"loaded by hand, for ReftModel.load fails (KeyError {error})"
+            for intervention in model.interventions.values():
+                intervention.float().eval()  # W and b come back as bf16; these values survive that
+            worst = table.difference(logits_of(model, inputs, io["positions"]), io["logits"])
+        except RuntimeError as error:
+            worst, how = error, "graft"
+    table.row("pyreft folders, read and written", peer, f"{case.name}, {how}", worst, tolerance)
+table.finish()

@@ -15,7 +15,10 @@ import zipfile
 
 import torch
 
+import table
+
 program = sys.argv[1]
+peer = f"torch {torch.__version__}"
 generator = torch.Generator().manual_seed(1)
 normal = torch.randn(7, 48, generator=generator)
 good = {
@@ -53,14 +56,14 @@ with tempfile.TemporaryDirectory() as folder:
         for member in zipfile.ZipFile("out.bin").infolist():
             begin = member.header_offset + 30 + sum(struct.unpack_from("<HH", whole, member.header_offset + 26))
             assert member.compress_type == zipfile.ZIP_STORED and begin % 64 == 0, member
-        print(f"{name}: {len(tensors)} tensors equal")
+        table.row("files of torch.save, read and written", peer, f"{name}, {len(tensors)} tensors, bit by bit", 0.0, 0.0)
     for error, tensors in bad.items():
         torch.save(tensors, "in.bin")
         done = subprocess.run([program, "in.bin", "out.bin"], capture_output=True, text=True)
         assert done.returncode == 1 and done.stderr.startswith(error), done
         assert not pathlib.Path("owned").exists()
-        print(f"{error}: refused")
+        table.row("files of torch.save, refused", peer, error, 0.0, 0.0)
     torch.save({"weight": normal}, "old.bin", _use_new_zipfile_serialization=False)
     done = subprocess.run([program, "old.bin", "out.bin"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("io.260"), done
-    print("io.260: the format before 1.6 refused")
+    table.row("files of torch.save, refused", peer, "io.260, the format before 1.6", 0.0, 0.0)

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <graft/adapters/full.hpp>
+#include <graft/interchange/layer_names.hpp>
 #include <graft/interchange/peft_config.hpp>
 #include <graft/io/decode.hpp>
 #include <graft/io/path.hpp>
@@ -24,24 +25,6 @@ namespace graft::interchange {
 namespace detail {
 
 inline constexpr std::string_view peft_prefix = "base_model.model.";
-
-/// How many layers the names in the file speak of.
-[[nodiscard]] inline Index layers_named(const io::NamedTensors& tensors) {
-  const std::string start = std::string(peft_prefix) + "model.layers.";
-  Index layers = 0;
-  for (const io::TensorRef& tensor : tensors.tensors()) {
-    Index layer = -1;
-    for (std::size_t i = start.size(); tensor.name.starts_with(start) && i < tensor.name.size() && layer < 4096; ++i) {
-      const char c = tensor.name[i];
-      if (c < '0' || c > '9') {
-        break;
-      }
-      layer = std::max<Index>(layer, 0) * 10 + (c - '0');
-    }
-    layers = std::max(layers, std::min<Index>(layer + 1, 4096));
-  }
-  return layers;
-}
 
 /// Where the modules stand: layers x sites where they are such a product, a list of modules otherwise.
 [[nodiscard]] inline Placement placement_of(const std::vector<std::pair<Index, Sites>>& modules, Index layers) {
@@ -91,7 +74,7 @@ class PeftReader {
     file.warnings = config_.check_keys(keys);
     file.tensors = io::Safetensors::open(io::join(folder, models::adapter_tensors_name));
     memory_->mapped = file.tensors.keepalive();
-    layers_ = layers > 0 ? layers : detail::layers_named(file.tensors);
+    layers_ = layers > 0 ? layers : detail::layers_named(file.tensors.tensors(), "base_model.model.model.layers.");
   }
 
   [[nodiscard]] const PeftConfig& config() const { return config_; }  ///< adapter_config.json

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <graft/interchange/asked_tensors.hpp>
 #include <graft/interchange/peft_reader.hpp>
 #include <graft/interchange/pyreft_config.hpp>
 #include <graft/io/torch_zip.hpp>
@@ -90,16 +91,6 @@ struct PyreftNumbers {
   Tensor<double> r, w, b;
 };
 
-[[nodiscard]] inline Tensor<double> transposed(View<const double> m) {
-  Tensor<double> t(m.cols, m.rows);
-  for (Index i = 0; i < m.rows; ++i) {
-    for (Index j = 0; j < m.cols; ++j) {
-      t(j, i) = m(i, j);
-    }
-  }
-  return t;
-}
-
 /// R of an orthonormal class: stored as it is, or as base and original.
 [[nodiscard]] inline Tensor<double> read_rotation(PyreftTensors& file) {
   if (file.find({"rotate_layer"}) != nullptr) {
@@ -115,16 +106,7 @@ struct PyreftNumbers {
          file.path());
   }
   const auto base = file.get({"rotate_layer.parametrizations.weight.0.base"}, d, d);
-  const auto q = linalg::householder_columns(original.view());
-  Tensor<double> r(original.cols(), d);
-  for (Index i = 0; i < d; ++i) {
-    for (Index j = 0; j < r.rows(); ++j) {
-      for (Index k = 0; k < d; ++k) {
-        r(j, i) += base(i, k) * q(k, j);
-      }
-    }
-  }
-  return r;
+  return linalg::orthonormal_rows(base.view(), original.view());
 }
 
 /// The numbers of one intervention. NoReFT's second bias acts through the difference only and is taken off the first;

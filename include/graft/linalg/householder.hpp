@@ -52,6 +52,20 @@ inline void reflect(const std::vector<double>& v, Index first, View<double> m) {
   return q;
 }
 
+/// R(r,d), where R' = base Q(X) is the orthonormal parametrisation of base(d,d) and X(d,r).
+[[nodiscard]] inline Tensor<double> orthonormal_rows(View<const double> base, View<const double> x) {
+  const Tensor<double> q = householder_columns(x);
+  Tensor<double> r(x.cols, x.rows);
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      for (Index k = 0; k < x.rows; ++k) {
+        r(j, i) += base(i, k) * q(k, j);
+      }
+    }
+  }
+  return r;
+}
+
 /// A(d,d) orthogonal, whose first rows are the given orthonormal R(r,d), r < d: the reflections that turn R's rows into
 /// unit vectors turn the other unit vectors into their complement.
 [[nodiscard]] inline Tensor<double> complete_basis(View<const double> rows) {
