@@ -20,6 +20,7 @@ struct RunOptions {
   bool keep = false;       ///< a backward follows
   bool recompute = false;  ///< keep the inputs of the blocks only: the backward runs each block forward again
   Random dropout{0};       ///< masks of this pass
+  bool continues = false;  ///< goes on from this run's last forward: the same bank, parameters and store
 };
 
 /// Owns the arena and every view in it. Calls go forward(), then loss() or logits(), then backward(); each uses what the
@@ -187,7 +188,7 @@ class LlamaRun {
                Index labelled, const RunOptions& options) {
     keep_ = options.keep;
     recompute_ = options.recompute;
-    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout);
+    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout, options.continues);
     arena_.measure();
     lay_out(be, model, batch, labelled);
   }

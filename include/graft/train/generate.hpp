@@ -98,7 +98,7 @@ template <class Model, class AttachedType, class OnToken>
       Ragged batch;
       batch.push(static_cast<Index>(pending.size()), length, position, attached != nullptr ? 1 : 0, inserted);
       batch.carry(options.subspace);
-      run.forward(be, model, adapters, batch, pending, 1, {}, &store);
+      run.forward(be, model, adapters, batch, pending, 1, {.continues = position > 0}, &store);
       position += batch.tokens();
       const Index last[] = {batch.tokens() - 1};
       run.logits(be, model, last, logits.view());
