@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// 06: an adapter that graft has never heard of (output_gain.hpp) stands where the published ones stand: it trains, saves,
+// An adapter that graft has never heard of (adapter.hpp) stands where the published ones stand: it trains, saves,
 // loads and merges. Clone this folder to begin your own.
 #include <graft/backends/gemm/onednn.hpp>
 #include <graft/graft.hpp>
 
 #include <cstdio>
 
-#include "output_gain.hpp"
+#include "adapter.hpp"
 
 using namespace graft;
 
@@ -33,10 +33,10 @@ int main() {
     trainer.step(train::batch_at(data.examples, step, 16));
   }
   const models::Fingerprint base = models::fingerprint_of(checkpoint);
-  models::save_adapter("build/village-output-gain", tuned, base, "village");
+  const std::string folder = "build/village-" + std::string(example::OutputGain::name);
+  models::save_adapter(folder, tuned, base, "village");
   Model fresh = Model::load(checkpoint);
-  auto loaded =
-      models::load_adapter<Tuned>(backend, fresh, base, interchange::open_adapter("build/village-output-gain"));
+  auto loaded = models::load_adapter<Tuned>(backend, fresh, base, interchange::open_adapter(folder));
   const auto each = train::evaluate_each(backend, fresh, &loaded, questions.examples, 64);
   std::printf("after: %s\n",
               train::choose(questions, each).accuracy() > 0.9 ? "nine of ten answers are right" : "it guesses");

@@ -34,6 +34,7 @@
 #include <graft/models/fingerprint.hpp>
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/skeleton_file.hpp>
+#include <graft/models/write_gguf.hpp>
 #include <graft/train/checkpoint.hpp>
 
 #include "chosen.hpp"

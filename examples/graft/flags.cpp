@@ -434,7 +434,8 @@ int run_command_line(int count, const char* const* arguments) {
   inspect_app.footer("Example, in graft's own folder:\n  graft inspect examples/models/village");
 
   MergeSettings merging;
-  CLI::App& merge_app = *app.add_subcommand("merge", "write an adapter into its model, as a Hugging Face folder");
+  CLI::App& merge_app =
+      *app.add_subcommand("merge", "write an adapter into its model, as a Hugging Face folder or GGUF file");
   merge_app
       .add_option("-m,--model,--model-dir,--base", merging.model,
                   "Hugging Face folder, .gguf file or llama2.c .bin file")
@@ -444,14 +445,15 @@ int run_command_line(int count, const char* const* arguments) {
                   "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
       ->type_name("DIR");
   add_positions_flag(merge_app, merging.positions);
-  merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model")
+  merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model, or NAME.gguf")
       ->type_name("DIR");
   merge_app
       .add_option("--format", merging.format, "of the model: " + names_of(merge_formats) + ", or auto: as --out ends")
       ->type_name("NAME")
       ->capture_default_str();
   merge_app
-      .add_option("--dtype", merging.dtype, "fp32, bf16, or auto: that of the model, bf16 where it is F16 or quantised")
+      .add_option("--dtype", merging.dtype,
+                  "fp32, bf16, in GGUF f16 or q8_0 too, or auto: that of the model, bf16 where it is F16 or quantised")
       ->type_name("TYPE")
       ->capture_default_str();
   merge_app.add_flag("--overwrite", merging.overwrite, "replace the model that the folder holds");

@@ -24,7 +24,8 @@ struct Extent {
   bool keep = false;    ///< a backward follows
   Random dropout{0};    ///< the masks of this pass
   std::span<const std::uint64_t>
-      subspaces{};  ///< of each edited row (Ragged::subspace); empty where all carry the whole
+      subspaces{};         ///< of each edited row (Ragged::subspace); empty where all carry the whole
+  bool continues = false;  ///< goes on from this run's last pass, with its keys: no parameter has moved since
 };
 
 /// Where a module is made: a linear map of `outputs` x `inputs`, or a stream of `outputs` == `inputs` columns.

@@ -12,7 +12,7 @@
 #include <graft/schedules/constant.hpp>
 #include <graft/train/trainer.hpp>
 
-#include "../examples/06_your_own_adapter/output_gain.hpp"
+#include "../examples/06_your_own_adapter/adapter.hpp"
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
 #include "support/files.hpp"

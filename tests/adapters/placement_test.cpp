@@ -111,3 +111,19 @@ TEST_CASE("layers are all or those listed, and only a two-sided untied placement
   CHECK_FALSE(Placement{.positions = ends(3, 0), .tied = false}.splits());
   CHECK_FALSE(Placement{.positions = every_position, .tied = false}.splits());
 }
+
+TEST_CASE(
+    "a pattern names modules of every layer and kind, and a placement takes those that one of its patterns names") {
+  CHECK(matches("model.layers.1.mlp.up_proj", "model.layers.1.mlp.up_proj"));
+  CHECK(matches("*", ""));
+  CHECK(matches("*.mlp.*", "model.layers.12.mlp.up_proj"));
+  CHECK(matches("*_proj", "model.layers.1.mlp.up_proj"));
+  CHECK_FALSE(matches("", "model.norm"));
+  CHECK_FALSE(matches("model.layers.1.*", "model.layers.12.mlp.up_proj"));
+  CHECK_FALSE(matches("*.mlp", "model.layers.1.mlp.up_proj"));
+  const Placement some{.modules = {"*.1.self_attn.?_proj", "*.1.self_attn.q_proj", "*.mlp.*"}};
+  CHECK(some.names(1, site::query));
+  CHECK(some.names(0, site::up));
+  CHECK_FALSE(some.names(1, site::key));  // there is no sign but *
+  CHECK_FALSE(some.names(2, site::query));
+}

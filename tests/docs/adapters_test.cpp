@@ -3,6 +3,7 @@
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
 #include <graft/adapters/dora.hpp>
+#include <graft/adapters/full.hpp>
 #include <graft/adapters/ia3.hpp>
 #include <graft/adapters/inserted.hpp>
 #include <graft/adapters/loha.hpp>
@@ -127,4 +128,12 @@ TEST_CASE("docs/adapters/vera.md: VeRA on query and value") {
   const Stack stack{At<site::query | site::value, adapters::Vera<>>{{.rank = 16}}};
   auto tuned = attach(be, model, stack, seed);
   CHECK(parameter_count(tuned) == 3 * ((16 + 16) + (8 + 16)));
+}
+
+TEST_CASE("docs/adapters/full.md: the norms and the upper feed-forwards") {
+  const Placement named{.modules = {"*norm*", "model.layers.2.mlp.*"}};
+  const Stack stack{At<site::everything & ~site::stream, adapters::Full>{{}, named}};
+  auto tuned = attach(be, model, stack, seed);
+  CHECK(parameter_count(tuned) == models::count_trainable(model.config, stack));
+  CHECK(parameter_count(tuned) == (2 * 3 + 1) * 13 + 3 * 17 * 13);
 }

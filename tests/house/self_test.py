@@ -17,6 +17,7 @@ GOOD = {
     "tests/ops/gemm_test.cpp": SPDX,
     "README.md": "# graft\n",
     "CHANGELOG.md": "# Changelog\n",
+    "docs/adapters/methods.md": "# All methods\n",
     **{f"docs/{name}": (DOCS / name).read_text(encoding="utf-8") for name in ("Doxyfile", "api.sed", "namespaces.dox")},
 }
 GEMM = "include/graft/ops/gemm.hpp"
@@ -49,6 +50,8 @@ MISTAKES = [  # check, file, what is appended to it (None: the file is removed),
     ("pages", "docs/a.md", "```cpp\nint x = 1;\n```\n", "compiled nowhere: int x = 1;"),
     ("pages", "docs/a.md", "`graft/core/none.hpp`\n", "names graft/core/none.hpp"),
     ("pages", "docs/a.md", "[b](b.md)\n", "links to b.md"),
+    ("methods", "include/graft/adapters/x.hpp", "using Own = X<2>;\n", "has no row of `Own`"),
+    ("methods", "include/graft/adapters/x.hpp", "struct X {\n  class Module {};\n};\n", "does not name `X`"),
     ("words", GEMM, 'static_assert(sizeof(int) == 4, "gemm: int "\n  "is wide");\n', 'expects "gemm: int is wide"'),
     ("forbidden", GEMM, "#include <iostream>\n", "<iostream>"),
     ("forbidden", GEMM, "struct X { virtual void f(); };\n", "virtual"),

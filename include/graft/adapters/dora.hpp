@@ -19,7 +19,8 @@ namespace graft::adapters {
 ///   y = g o (y0 + s B z) + bias      u = s (g o B)' dy,  dA = u x',  dB = g o (s dy z'),  dm = dy o (y0 + s B z) / n
 ///                                    dx = W0' (g o dy) + A' u
 ///
-/// The norms cost r N M a pass, in panels of a few rows: no N x M matrix exists. A row of zeros has no direction: its g is 0.
+/// The norms cost r N M a pass, in panels of a few rows: no N x M matrix exists. A pass that continues another one (a token of
+/// a text that is being written) has them already. A row of zeros has no direction: its g is 0.
 template <Index Rank = dynamic, initializer Init = policies::KaimingUniform, scaling Scale = policies::AlphaOverRank>
 struct Dora {
   static constexpr std::string_view name = "dora";  ///< in files and messages
@@ -58,6 +59,8 @@ struct Dora {
       Slab<T> dy;               ///< (T,N) of the rows in hand
       Slab<T> panel;            ///< (panel_rows,M) rows of W0 + s B A, of each lane
       View<T> g, inverse;       ///< (1,N) m / n and 1 / n
+      Tensor<T> found;          ///< (1,N) where 1 / n lies without a backward: until the pass after it
+      bool known = false;       ///< it is there
       View<T> b;                ///< (N,r) g o B
       View<T> shares;           ///< a row for each block: its share of the sum of dy o y0
       View<T> dg;               ///< (1,N) that sum
@@ -96,7 +99,11 @@ struct Dora {
       const Index back = extent.keep ? 1 : 0;
       cache.panel = arena.slab<T>("adapter: rows of W", false, 0, panel_rows, low_.a().cols);
       cache.g = arena.take<T>("adapter: magnitudes", 1, b.rows);
-      cache.inverse = arena.take<T>("adapter: magnitudes", 1, b.rows);
+      if (!extent.keep && cache.found.size() != b.rows) {
+        cache.found = Tensor<T>(1, b.rows);
+      }
+      cache.inverse = extent.keep ? arena.take<T>("adapter: magnitudes", 1, b.rows) : cache.found.view();
+      cache.known = cache.known && extent.continues;
       cache.b = arena.take<T>("adapter: magnitudes", b.rows, b.cols);
       cache.dy = arena.slab<T>("adapter: gradients", false, 0, back * extent.lane_rows, b.rows);
       cache.shares = arena.take<T>("adapter: gradients", back * ceil_div(extent.rows, extent.lane_rows), b.rows);
@@ -106,10 +113,14 @@ struct Dora {
     /// n, g and g o B for the segments that follow.
     template <class B, class W>
     void prepare(const B& be, Cache& cache, const W& weight) const {
-      be.for_each_block(m_.value.cols, [&](Block block) {
-        const View<T> panel = cache.panel.at({0, panel_rows, block.lane, 0});
-        norms(be, weight, {block.begin, block.rows}, panel, cache.inverse);
-      });
+      if (!cache.known) {
+        be.for_each_block(m_.value.cols, [&](Block block) {
+          const View<T> panel = cache.panel.at({0, panel_rows, block.lane, 0});
+          norms(be, weight, {block.begin, block.rows}, panel, cache.inverse);
+        });
+        invert(cache.inverse);
+        cache.known = cache.inverse.data == cache.found.data();
+      }
       direct(cache.inverse, cache.g, cache.b);
     }
 
@@ -185,6 +196,7 @@ struct Dora {
       Tensor<T> g(1, base.rows);
       Tensor<T> b(base.rows, low_.b().cols);
       norms(be, base, {0, base.rows}, panel.view(), inverse.view());
+      invert(inverse.view());
       direct(inverse.view(), g.view(), b.view());
       for (Index i = 0; i < base.rows; ++i) {
         be.add(g(0, i) - T{1}, base.middle_rows(i, 1), into.middle_rows(i, 1));
@@ -210,11 +222,16 @@ struct Dora {
         }
       }
     }
-    /// n becomes 1 / n; g = m / n, b = g o B.
-    void direct(View<T> n, View<T> g, View<T> b) const {
+    /// n becomes 1 / n.
+    static void invert(View<T> n) {
       for (Index i = 0; i < n.cols; ++i) {
         n(0, i) = n(0, i) == T{} ? T{} : T{1} / n(0, i);
-        g(0, i) = m_.value(0, i) * n(0, i);
+      }
+    }
+    /// g = m / n, b = g o B.
+    void direct(In<T> inverse, View<T> g, View<T> b) const {
+      for (Index i = 0; i < inverse.cols; ++i) {
+        g(0, i) = m_.value(0, i) * inverse(0, i);
         for (Index k = 0; k < b.cols; ++k) {
           b(i, k) = g(0, i) * low_.b()(i, k);
         }

@@ -21,8 +21,10 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   using AttachedType = Attached<T, Stack<Ats...>>;  ///< what the bank holds
   using Scalar = T;                                 ///< of every parameter
 
-  /// Binds the bank to a batch.
-  void begin(std::span<AttachedType* const> bank, const Ragged& batch, Index block_rows, Random dropout) {
+  /// Binds the bank to a batch; `continues` where it goes on from the last one (Extent).
+  void begin(std::span<AttachedType* const> bank, const Ragged& batch, Index block_rows, Random dropout,
+             bool continues = false) {
+    continues_ = continues;
     members_.resize(bank.size());
     tokens_ = batch.tokens();
     block_rows_ = block_rows;
@@ -155,7 +157,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
             const EditRows& chosen = caches.rows[static_cast<int>(grafted.part)];
             visit(grafted, caches.caches[i],
                   Extent{edits ? static_cast<Index>(chosen.in_batch.size()) : tokens_, block_rows_, keep,
-                         caches.random[i], chosen.subspaces});
+                         caches.random[i], chosen.subspaces, continues_});
           }
         }
       });
@@ -166,6 +168,7 @@ class GraftPass<Attached<T, Stack<Ats...>>> {
   Slab<T> rows_;  // the chosen rows of a lane's block
   Index tokens_ = 0;
   Index block_rows_ = 0;
+  bool continues_ = false;
 };
 
 }  // namespace graft

@@ -2,10 +2,11 @@
 // Placement: the answer, at run time, to "which layers, which sites, which positions of the prompt".
 #pragma once
 
-#include <algorithm>  // find, max, min
+#include <algorithm>  // any_of, find, max, min
 #include <cstdint>
 #include <iterator>  // ssize
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <graft/core/ragged.hpp>
@@ -47,20 +48,31 @@ struct Positions {
 /// Every row.
 inline constexpr Positions every_position{};
 
+/// Whether a name is what a pattern says, where * stands for any run of characters: "model.layers.*.mlp.*".
+[[nodiscard]] constexpr bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.empty() || pattern.front() != '*') {
+    return pattern.empty() ? name.empty()
+                           : name.starts_with(pattern.front()) && matches(pattern.substr(1), name.substr(1));
+  }
+  return matches(pattern.substr(1), name) || (!name.empty() && matches(pattern, name.substr(1)));
+}
+
 /// Where the modules of one adapter stand. Tied: one module a layer edits prefix and suffix; untied: one each.
 struct Placement {
-  Layers layers{};                     ///< all by default
-  Positions positions{};               ///< all by default; only streams have them
-  bool tied = true;                    ///< prefix and suffix share a module
-  Sites sites = site::everything;      ///< narrows the sites of At, for targets chosen at run time
-  std::vector<std::string> modules{};  ///< narrows further, to these module paths; empty = no further
+  Layers layers{};                 ///< all by default
+  Positions positions{};           ///< all by default; only streams have them
+  bool tied = true;                ///< prefix and suffix share a module
+  Sites sites = site::everything;  ///< narrows the sites of At, for targets chosen at run time
+  std::vector<std::string>
+      modules{};  ///< narrows further, to module paths that match one of these (matches); empty = no further
 
   /// Whether prefix and suffix have a module each: untied, and both asked for.
   [[nodiscard]] bool splits() const { return !tied && !positions.all && positions.first > 0 && positions.last > 0; }
   /// Whether the module at one site of one layer is asked for.
   [[nodiscard]] bool names(Index layer, Sites one) const {
+    const auto named = [&](const std::string& pattern) { return matches(pattern, module_path(layer, one)); };
     return (sites & one) != 0 && layers.contains(layer) &&
-           (modules.empty() || std::find(modules.begin(), modules.end(), module_path(layer, one)) != modules.end());
+           (modules.empty() || std::any_of(modules.begin(), modules.end(), named));
   }
 };
 

@@ -185,7 +185,7 @@ class LlamaRun {
                Index labelled, const RunOptions& options) {
     keep_ = options.keep;
     recompute_ = options.recompute;
-    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout);
+    grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout, options.continues);
     arena_.measure();
     lay_out(be, model, batch, labelled);
   }

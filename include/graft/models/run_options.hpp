@@ -13,6 +13,7 @@ struct RunOptions {
   bool keep = false;       ///< a backward follows
   bool recompute = false;  ///< keep the inputs of the blocks only: the backward runs each block forward again
   Random dropout{0};       ///< masks of this pass
+  bool continues = false;  ///< goes on from this run's last forward: the same bank, parameters and store
 };
 
 /// Leaves the stream between two blocks as it is.

@@ -114,6 +114,7 @@ template <class Model, class AttachedType, class OnToken>
       store.slots.push_back(i);
     }
   }
+  bool continues = false;
   with_team([&] {
     while (!store.slots.empty()) {
       Ragged batch;
@@ -129,7 +130,8 @@ template <class Model, class AttachedType, class OnToken>
         sequence.position += std::ssize(sequence.pending);
         last.push_back(batch.tokens() - 1);
       }
-      run.forward(be, model, adapters, batch, tokens, std::ssize(last), {}, &store);
+      run.forward(be, model, adapters, batch, tokens, std::ssize(last), {.continues = continues}, &store);
+      continues = true;
       const View<C> logits = memory.view().middle_rows(0, std::ssize(last));
       run.logits(be, model, last, logits);
       std::vector<Index> going;

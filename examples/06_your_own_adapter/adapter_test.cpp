@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "output_gain.hpp"
+#include "adapter.hpp"
 
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"

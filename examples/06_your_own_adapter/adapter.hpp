@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OutputGain: y = (1 + a) * (W x), a gain for every output of a linear map. (IA)^3 of Liu et al., arXiv 2205.05638, has it on
-// keys and values.
+// OutputGain: y = gain o (W x), a gain for every output of a linear map. (IA)^3 of Liu et al., arXiv 2205.05638, has it on keys
+// and values.
 #pragma once
 
 #include <graft/adapter.hpp>
@@ -9,7 +9,7 @@ namespace example {
 
 using namespace graft;
 
-/// An adapter: y += a * (W x), one gain an output, zero at the start. Nothing of the input is read.
+/// An adapter: y = gain o (W x) before any bias, all ones at the start. Nothing of the input is read.
 struct OutputGain {
   static constexpr std::string_view name = "output_gain";
 
@@ -27,7 +27,10 @@ struct OutputGain {
 
     Module() = default;
     template <class B, class W>
-    Module(const OutputGain&, const B&, const W&, const Place& place, Random) : gain_(1, place.outputs) {}
+    Module(const OutputGain&, const B& be, const W&, const Place& place, Random)
+        : gain_(1, place.outputs, false) {  // no weight decay: it would pull the gains to zero, not to one
+      be.fill(1, gain_.value);
+    }
 
     template <class Visitor>
     void for_each_parameter(Visitor&& visit) {
@@ -38,52 +41,43 @@ struct OutputGain {
     [[nodiscard]] bool edits_output() const { return true; }
 
     void lay_out_kept(Cache& cache, Arena& arena, const Extent& extent) const {
-      cache.y0 = arena.slab<T>("own: output", extent.keep, extent.rows, extent.lane_rows, gain_.value.cols);
+      cache.y0 = arena.slab<T>("own: output", extent.keep, extent.rows, extent.lane_rows, gain_.size());
     }
     void lay_out_scratch(Cache& cache, Arena& arena, const Extent& extent) const {
-      cache.dy = arena.slab<T>("own: gradient", true, extent.keep ? extent.rows : 0, 0, gain_.value.cols);
+      cache.dy = arena.slab<T>("own: gradient", true, extent.keep ? extent.rows : 0, 0, gain_.size());
     }
+
     template <class B>
     void read_output(const B& be, Cache& cache, Block block, In<T> y) const {
       be.copy(y, cache.y0.at(block));
     }
     template <class B>
-    void add(const B&, Cache& cache, Block block, View<T> y) const {
-      add_scaled(cache.y0.at(block), y);
+    void add(const B& be, Cache& cache, Block block, View<T> y) const {
+      be.rescale_columns(gain_.value, cache.y0.at(block), y);  // y += (gain - 1) o y0
     }
+
     template <class B>
     void add_vjp(const B& be, Cache& cache, Block block, In<T> dy) const {
       be.copy(dy, cache.dy.at(block));
     }
     template <class B>
-    void read_output_vjp(const B&, Cache& cache, Block block, View<T> dy) const {
-      add_scaled(cache.dy.at(block), dy);
+    void read_output_vjp(const B& be, Cache& cache, Block block, View<T> dy) const {
+      be.rescale_columns(gain_.value, cache.dy.at(block), dy);
     }
     template <class B>
-    void gradients(const B&, Cache& cache, RowRange run, In<T>, In<T>) {
-      for (Index t = run.begin; t < run.begin + run.rows; ++t) {
-        for (Index j = 0; j < gain_.value.cols; ++j) {
-          gain_.gradient(0, j) += cache.y0.wide()(t, j) * cache.dy.wide()(t, j);
-        }
-      }
+    void gradients(const B& be, Cache& cache, RowRange run, In<T>, In<T>) {
+      const View<T> y0 = cache.y0.wide().middle_rows(run.begin, run.rows);
+      be.add_column_dots(y0, cache.dy.wide().middle_rows(run.begin, run.rows), gain_.gradient.view());
     }
+
     template <class B>
-    void merge(const B&, In<T> base, View<T> into) const {
+    void merge(const B& be, In<T> base, View<T> into) const {
       for (Index i = 0; i < into.rows; ++i) {
-        for (Index j = 0; j < into.cols; ++j) {
-          into(i, j) += gain_.value(0, i) * base(i, j);
-        }
+        be.add(gain_.value(0, i) - T{1}, base.middle_rows(i, 1), into.middle_rows(i, 1));
       }
     }
 
    private:
-    void add_scaled(View<const T> from, View<T> to) const {
-      for (Index i = 0; i < to.rows; ++i) {
-        for (Index j = 0; j < to.cols; ++j) {
-          to(i, j) += gain_.value(0, j) * from(i, j);
-        }
-      }
-    }
     Parameter<T> gain_;
   };
 };
