@@ -50,7 +50,8 @@ struct Subspace {
     return (Source::reads_hidden ? 2 : 1) * place.outputs * rank + (is_biased ? 2 : 1) * rank;
   }
 
-  /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row; nothing of size d x d exists.
+  /// One R, W and b. Costs 3 d r multiply-adds an edited row, keeps that row where the edit reads it (LobiReFT does not);
+  /// nothing of size d x d exists.
   template <scalar T>
   class Module {
    public:
@@ -120,7 +121,7 @@ struct Subspace {
       cache.subspaces = extent.subspaces;
       cache.keeps = extent.keep;
       cache.dropout = extent.dropout;
-      cache.h = arena.slab<T>("adapter: edited rows", true, extent.keep ? extent.rows : 0, 0, d());
+      cache.h = arena.slab<T>("adapter: edited rows", true, reads_rows && extent.keep ? extent.rows : 0, 0, d());
       cache.e = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
       if constexpr (is_activated) {
         cache.u = arena.slab<T>("adapter: edits", extent.keep, extent.rows, extent.lane_rows, r());
@@ -136,7 +137,7 @@ struct Subspace {
     template <class B>
     void edit(const B& be, Cache& cache, Block block, View<T> h) const {
       const View<T> e = cache.e.at(block);
-      if (cache.keeps) {
+      if (reads_rows && cache.keeps) {
         be.copy(h, cache.h.at(block));
       }
       be.fill(0, e);
@@ -243,6 +244,7 @@ struct Subspace {
     }
 
    private:
+    static constexpr bool reads_rows = Source::reads_hidden || Form::subtracts;  // else the gradients need no h
     [[nodiscard]] Index r() const { return b_.value.cols; }
     [[nodiscard]] Index d() const { return basis().cols; }
     /// t, or t o f'(u) once edit_vjp has made it.

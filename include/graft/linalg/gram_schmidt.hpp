@@ -27,6 +27,7 @@ concept multiplier = requires(const B& be, Number one, View<const S> s, View<con
   be.gemm_nt(one, c, c, one, out);
   be.gemm_nn(one, c, c, one, out);
   be.copy(c, out);
+  be.add(one, c, out);
 };
 
 /// rows(n,m) -= (rows Q') Q with an orthonormal Q(t,m).

@@ -71,6 +71,8 @@ template <class S>
 struct RowItems {
   using Stored = S;                    ///< of the weight
   using Number = detail::NumberOf<S>;  ///< of sums
+  /// Vectors that one call of multiply() takes at a good rate.
+  static constexpr Index block = std::same_as<S, Number> ? 128 : 192;
 
   View<const S> weight;  ///< (N,M)
 
@@ -109,11 +111,31 @@ struct RowItems {
   /// out(b,N) = c(b,M) weight'.
   template <class B, class T>
   void multiply(const B& be, View<const T> c, View<Number> out) const {
-    if constexpr (std::same_as<T, S>) {
+    if constexpr (std::same_as<T, S> && std::same_as<T, Number>) {
+      multiply_turned(be, c, out);
+    } else if constexpr (std::same_as<T, S>) {
       be.gemm_nt(Number{1}, c, weight, Number{0}, out);
     } else {
       detail::multiply_widened(*this, be, c, out);
     }
+  }
+
+ private:
+  /// out' = weight c', some rows at a time. A gemm library brings its second factor into a form of its own: here that is the
+  /// short one, so that 128 vectors are multiplied at the rate that otherwise takes 192.
+  template <class B>
+  void multiply_turned(const B& be, View<const Number> c, View<Number> out) const {
+    constexpr Index strip = 512;
+    Tensor<Number> turned(c.cols, c.rows);
+    detail::for_each_run(c.cols, strip, [&](Index begin, Index end) {
+      detail::transpose(c.middle_cols(begin, end - begin), turned.view().middle_rows(begin, end - begin));
+    });
+    detail::for_each_run(count(), strip, [&](Index begin, Index end) {
+      Tensor<Number> product(end - begin, c.rows);
+      be.gemm_nn(Number{1}, weight.middle_rows(begin, end - begin), std::as_const(turned).view(), Number{0},
+                 product.view());  // (512,M)(M,b) -> (512,b)
+      detail::transpose(std::as_const(product).view(), out.middle_cols(begin, end - begin));
+    });
   }
 };
 
@@ -122,6 +144,8 @@ template <class S>
 struct ColumnItems {
   using Stored = S;                    ///< of the weight
   using Number = detail::NumberOf<S>;  ///< of sums
+  /// Vectors that one call of multiply() takes at a good rate.
+  static constexpr Index block = 192;
 
   View<const S> weight;  ///< (N,M)
 

@@ -82,11 +82,10 @@ class GreedySelection {
   /// Squared residuals that agree to this are a tie, and the first index wins: in double eps / trusted with room for long sums,
   /// so that neither the instruction set nor the split of a product decides.
   static constexpr double tie = std::same_as<Number, double> ? 1e-10 : 8 * eps;
-  /// Rows of the Gram matrix that one gemm forms (of 4096 x 4096 random numbers 640 pivots need 940 rows in blocks of 128 and 1040 in
-  /// blocks of 192, but those are multiplied at 1.25 times the rate), and the most blocks that are kept: unused rows of older
-  /// ones are formed again.
-  static constexpr Index block = 192;
-  static constexpr Index kept_blocks = 6;
+  /// Rows of the Gram matrix that one product forms: of 4096 x 4096 random numbers 640 pivots need 900 in blocks of 128 and 990
+  /// in blocks of 192. And the most blocks that are kept: unused rows of older ones are formed again.
+  static constexpr Index block = Items::block;
+  static constexpr Index kept_blocks = 1152 / block;
   /// Rows of the factor that a block may lack before all of its rows are brought up to date by one gemm, not the pivot's alone.
   static constexpr Index stale = 32;
   /// Items that are measured anew at once.
@@ -131,12 +130,14 @@ class GreedySelection {
     }
     Block& from = blocks_[static_cast<std::size_t>(at(slot_, pivot) / block)];
     if (chosen_ - from.explained >= stale) {
-      explain(from, from.rows.view(), from.items);
-      from.explained = chosen_;
+      explain(from);
     }
     const View<Number> row = factor_.view().middle_rows(chosen_, 1);
     std::copy_n(from.rows.view().row(at(slot_, pivot) % block), row.cols, row.data);
-    explain(from, row, {static_cast<std::int32_t>(pivot)});
+    for (Index s = from.explained; s < chosen_; ++s) {  // a product of one row is over before a second thread has begun
+      const auto known = std::as_const(factor_).view().middle_rows(s, 1);
+      be_.add(-known(0, pivot), known, row);
+    }
     const double norm = std::sqrt(at(left_, pivot));
     const auto inverse = static_cast<Number>(1 / norm);
     for (Index j = 0; j < row.cols; ++j) {
@@ -188,27 +189,27 @@ class GreedySelection {
       project_out(be_, std::as_const(basis_).view(), chosen.view());
       items_.multiply(be_, std::as_const(chosen).view(), formed.rows.view());
     }
-    explain(formed, formed.rows.view(), formed.items);
-    formed.explained = chosen_;
+    explain(formed);
     for (Index i = 0; i < rows; ++i) {
       at(slot_, at(formed.items, i)) = static_cast<std::int32_t>(std::ssize(blocks_) * block + i);
     }
     blocks_.push_back(std::move(formed));
   }
 
-  /// rows, those of `items` in a block, less what the factor explains of them since the block was last explained.
-  void explain(const Block& from, View<Number> rows, const std::vector<std::int32_t>& items) {
-    const Index since = chosen_ - from.explained;
+  /// The rows of a block, less what the factor explains of them since the block was last explained.
+  void explain(Block& of) const {
+    const Index since = chosen_ - of.explained;
     if (since > 0) {
-      const auto factor = std::as_const(factor_).view().middle_rows(from.explained, since);
-      Tensor<Number> shares(rows.rows, since);
-      for (Index i = 0; i < rows.rows; ++i) {
+      const auto factor = std::as_const(factor_).view().middle_rows(of.explained, since);
+      Tensor<Number> shares(of.rows.rows(), since);
+      for (Index i = 0; i < shares.rows(); ++i) {
         for (Index s = 0; s < since; ++s) {
-          shares(i, s) = factor(s, items[static_cast<std::size_t>(i)]);
+          shares(i, s) = factor(s, of.items[static_cast<std::size_t>(i)]);
         }
       }
-      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), factor, Number{1}, rows);  // (b,s)(s,n) -> (b,n)
+      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), factor, Number{1}, of.rows.view());  // (b,s)(s,n) -> (b,n)
     }
+    of.explained = chosen_;
   }
 
   void drop_oldest() {
