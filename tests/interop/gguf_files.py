@@ -208,7 +208,7 @@ def real():
     ids = ids_of(vocabulary, "<|im_start|>user\nWhat is gravity, in 2 sentences?<|im_end|>\n<|im_start|>assistant\nGravity is")
     llama_cpp.llama_model_free(model)
     expected = graft_logits(smollm2, [ids])
-    for kind, tolerance in (("F32", 1e-4), ("BF16", 3e-2), ("Q8_0", 5e-2)):
+    for kind, tolerance in (("F32", 1e-4), ("BF16", 3e-2), ("Q8_0", 8e-2)):
         graft("write", smollm2, "-", kind, out / "real.gguf")
         found = llama_logits(out / "real.gguf", [ids])
         same = (found.argmax(1) == expected.argmax(1)).mean()
