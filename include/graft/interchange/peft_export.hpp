@@ -119,12 +119,13 @@ template <scalar T>
 void add_doubled(const Place& place, View<const T> a, View<const T> b, View<const T> start_a, View<const T> start_b,
                  models::Float32Tensors& tensors) {
   const backends::Reference be;
-  Tensor<T> rows(2 * a.rows, a.cols);
-  Tensor<T> columns(b.rows, 2 * b.cols);
+  Tensor<double> rows(2 * a.rows, a.cols);  // floats would be written from where they lie
+  Tensor<double> columns(b.rows, 2 * b.cols);
   be.copy(a, rows.view().middle_rows(0, a.rows));
   be.copy(start_a, rows.view().middle_rows(a.rows, a.rows));
   be.copy(b, columns.view().middle_cols(0, b.cols));
-  be.add(-1, start_b, columns.view().middle_cols(b.cols, b.cols));
+  be.copy(start_b, columns.view().middle_cols(b.cols, b.cols));
+  be.scale(-1, columns.view().middle_cols(b.cols, b.cols));
   tensors.add(peft_key(place, "lora_A.weight"), std::as_const(rows).view());
   tensors.add(peft_key(place, "lora_B.weight"), std::as_const(columns).view());
 }
