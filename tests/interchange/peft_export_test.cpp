@@ -181,6 +181,26 @@ TEST_CASE(
   check("olora", adapters::Olora<>{});
 }
 
+TEST_CASE("PiSSA of a model in single precision is written as what it is") {
+  using Model = models::Llama<Uniform<float>, backends::Reference>;
+  Model model = Model::load(models::open_checkpoint(test::golden("models/llama-gqa")));
+  auto attached = attach(test::reference, model, Stack{At<site::linear, adapters::Pissa<>>{{.rank = 4}, {}}}, 1);
+  const test::TempFolder folder;
+  interchange::write_peft_lora(folder.path("lora"), attached, model, "");
+  const auto file = io::Safetensors::open(folder.path("lora") + "/adapter_model.safetensors");
+  for (auto& grafted : std::get<0>(attached.parts).modules) {
+    const std::string key = "base_model.model." + grafted.place.name + ".lora_";
+    const Tensor<double> a = test::golden_tensor(file, key + "A.weight"),
+                         b = test::golden_tensor(file, key + "B.weight");
+    for (const Index half : {0, 4}) {  // untrained, both halves are the start
+      for (Index i = 0; i < 4; ++i) {
+        CHECK(a(half + i, 0) == static_cast<double>(std::as_const(grafted.module).a()(i, 0)));
+        CHECK(b(0, half + i) == (half == 0 ? 1 : -1) * static_cast<double>(std::as_const(grafted.module).b()(0, i)));
+      }
+    }
+  }
+}
+
 TEST_CASE("what is no LoRA, and two adapters at one place, cannot be one PEFT folder, and nothing is written") {
   test::GoldenBase base("llama-gqa");
   const test::TempFolder folder;

@@ -20,6 +20,7 @@
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/lora_xs.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/backends/reference.hpp>
 #include <graft/interchange/peft_writer.hpp>
 #include <graft/interchange/reft_as_lora.hpp>
 
@@ -39,19 +40,14 @@ namespace detail {
 template <scalar T>
 void add_doubled(const Place& place, View<const T> a, View<const T> b, View<const T> start_a, View<const T> start_b,
                  PeftWriter& writer) {
-  const auto number = [](View<const T> m, Index i, Index j) { return static_cast<double>(real_part(m(i, j))); };
-  Tensor<double> rows(2 * a.rows, a.cols);
+  const backends::Reference be;
+  Tensor<double> rows(2 * a.rows, a.cols);  // floats would be written from where they lie
   Tensor<double> columns(b.rows, 2 * b.cols);
-  for (Index k = 0; k < a.rows; ++k) {
-    for (Index j = 0; j < a.cols; ++j) {
-      rows(k, j) = number(a, k, j);
-      rows(a.rows + k, j) = number(start_a, k, j);
-    }
-    for (Index i = 0; i < b.rows; ++i) {
-      columns(i, k) = number(b, i, k);
-      columns(i, a.rows + k) = -number(start_b, i, k);
-    }
-  }
+  be.copy(a, rows.view().middle_rows(0, a.rows));
+  be.copy(start_a, rows.view().middle_rows(a.rows, a.rows));
+  be.copy(b, columns.view().middle_cols(0, b.cols));
+  be.copy(start_b, columns.view().middle_cols(b.cols, b.cols));
+  be.scale(-1, columns.view().middle_cols(b.cols, b.cols));
   writer.add(peft_key(place, "lora_A.weight"), std::as_const(rows).view());
   writer.add(peft_key(place, "lora_B.weight"), std::as_const(columns).view());
 }
