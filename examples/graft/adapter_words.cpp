@@ -113,13 +113,19 @@ NamedSites targets_of(const AdapterKind& kind) {
   return names;
 }
 
-Sites parse_targets(const AdapterKind& kind, const std::string& target) {
+/// Sites, and where a word holds a *, modules whose path it matches.
+void parse_targets(const AdapterKind& kind, const std::string& target, Placement& placement) {
   if (target.empty()) {
-    return kind.usual;
+    placement.sites = kind.usual;
+    return;
   }
   const NamedSites names = targets_of(kind);
   Sites sites = site::none;
   for (const std::string& word : split(target, ",; +")) {
+    if (word.find('*') != std::string::npos) {
+      placement.modules.push_back(word);
+      continue;
+    }
     const auto found = std::find_if(names.begin(), names.end(), [&](const auto& named) { return named.first == word; });
     if (found == names.end()) {
       fail("train.433",
@@ -129,10 +135,15 @@ Sites parse_targets(const AdapterKind& kind, const std::string& target) {
     }
     sites |= found->second;
   }
-  if (sites == site::none) {
+  if (sites == site::none && placement.modules.empty()) {
     fail("train.433", "--target names nothing, expected for instance \"" + names.front().first + "\"", "--target");
   }
-  return sites;
+  placement.sites = placement.modules.empty() ? sites : kind.sites;
+  for (Sites one = 1; one < (1u << site::count) && !placement.modules.empty(); one <<= 1) {
+    if ((sites & one) != 0) {
+      placement.modules.push_back("*." + std::string(site_name(one)));
+    }
+  }
 }
 
 const AdapterKind& kind_named(const std::string& name) {
@@ -336,7 +347,7 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
   }
   request.skeletons = words.skeletons;
   request.placement.layers = parse_layers(words, config.layers);
-  request.placement.sites = parse_targets(kind, words.target);
+  parse_targets(kind, words.target, request.placement);
   if (!kind.positions.empty()) {
     request.placement.positions =
         parse_positions(words.positions.empty() ? std::string(kind.positions) : words.positions);
@@ -350,9 +361,9 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
 
 io::Json json_of(const AdapterSummary& adapter) {
   io::Json json = {{"name", adapter.kind->name}, {"layers", words_of(adapter.layers)}};
+  io::Json& target = json["target"] = adapter.modules;
   for (const PlacementRow& row : adapter.rows) {
-    io::Json& target = json["target"];
-    if (std::find(target.begin(), target.end(), row.site) == target.end()) {
+    if (adapter.modules.empty() && std::find(target.begin(), target.end(), row.site) == target.end()) {
       target.push_back(row.site);
     }
   }

@@ -88,7 +88,8 @@ struct AdapterSummary {
   std::vector<PlacementRow> rows;
   Index trainable = 0;
   Layers layers;
-  Positions positions;  // all, where it is an adapter of linear maps
+  std::vector<std::string> modules;  // patterns that narrow it further
+  Positions positions;               // all, where it is an adapter of linear maps
   bool tied = true;
 };
 
@@ -116,6 +117,7 @@ enum class RateShape { constant, linear, cosine };
 /// How the parameters move.
 struct TrainingRequest {
   std::string optimizer = "adamw";
+  double lora_plus = 1;  // of B's rate to the rate (LoRA+)
   double weight_decay = 0;
   RateShape schedule = RateShape::linear;
   Index warmup = 0;

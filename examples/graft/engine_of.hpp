@@ -35,6 +35,7 @@
 #include <graft/models/load_adapter.hpp>
 #include <graft/models/skeleton_file.hpp>
 #include <graft/models/write_gguf.hpp>
+#include <graft/optimizers/lora_plus.hpp>
 #include <graft/train/checkpoint.hpp>
 
 #include "chosen.hpp"
@@ -220,6 +221,7 @@ class EngineOf : public Engine {
       AdapterSummary& summary = all.emplace_back();
       summary.kind = &kind;
       summary.layers = part.placement.layers;
+      summary.modules = part.placement.modules;
       summary.positions = part.placement.positions;
       summary.tied = part.placement.tied;
       part.adapter.for_each_setting(
@@ -302,7 +304,7 @@ class EngineOf : public Engine {
     method.is_sgd = request.optimizer == "sgd";
     method.adamw.decay = request.weight_decay;
     method.sgd.decay = request.weight_decay;
-    trainer_.emplace(be_, model_, *attached_, method,
+    trainer_.emplace(be_, model_, *attached_, optimizers::LoraPlus<ChosenOptimizer>{method, request.lora_plus},
                      ChosenSchedule{request.schedule, request.warmup, request.lowest_rate}, request.settings);
   }
   train::StepReport step(std::span<const train::Batch> batches) override { return trainer_->step(batches); }
@@ -367,7 +369,7 @@ class EngineOf : public Engine {
   std::vector<std::unique_ptr<AttachedType>> loaded_;
   AttachedType* attached_ = nullptr;  // the one in use, or none
   AttachedType* member_ = nullptr;
-  std::optional<train::Trainer<Model, AttachedType, ChosenOptimizer, ChosenSchedule>> trainer_;
+  std::optional<train::Trainer<Model, AttachedType, optimizers::LoraPlus<ChosenOptimizer>, ChosenSchedule>> trainer_;
 };
 
 }  // namespace graft::program

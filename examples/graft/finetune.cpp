@@ -58,6 +58,10 @@ void check_numbers(const FinetuneSettings& s) {
   if (s.spike != 0) {
     at_least(s.spike, 1, "--spike");
   }
+  if (!(s.lora_plus > 0)) {
+    fail("train.431", "--loraplus-lr-ratio is " + significant(s.lora_plus, 6) + ", expected more than 0",
+         "--loraplus-lr-ratio");
+  }
   if (!(s.epochs > 0)) {
     fail("train.431", "--epochs is " + significant(s.epochs, 6) + ", expected more than 0", "--epochs");
   }
@@ -234,6 +238,7 @@ class Run {
     total_steps_ = steps_of(*batches_, s_);
     training_.optimizer = s_.optimizer;
     training_.weight_decay = s_.weight_decay;
+    training_.lora_plus = s_.lora_plus;
     training_.schedule = shape_named(s_.schedule);
     training_.settings = {
         s_.lr.value_or(default_rate(adapters_)), s_.clip, s_.spike, total_steps_, s_.seed, s_.recompute};
@@ -721,6 +726,7 @@ class Run {
                      {"warmup_steps", training_.warmup},
                      {"lr_min", s_.lr_min},
                      {"optimizer", s_.optimizer},
+                     {"loraplus_lr_ratio", s_.lora_plus},
                      {"weight_decay", s_.weight_decay},
                      {"clip", s_.clip},
                      {"grad_checkpoint", s_.recompute},
@@ -778,21 +784,37 @@ class Run {
       config[key] = values.size() == 1 ? io::Json(values.front()) : io::Json(values);
     }
     const io::Json resolved = settings_json();
-    for (const char* same : {"model",         "chat_template",
-                             "dtype",         "data",
-                             "val_split",     "max_seq_len",
-                             "train_on",      "lr",
-                             "schedule",      "lr_min",
-                             "optimizer",     "weight_decay",
-                             "clip",          "grad_checkpoint",
-                             "batch_size",    "grad_accum",
-                             "seed",          "eval_every",
-                             "save_every",    "keep",
-                             "keep_best",     "patience",
-                             "on_nonfinite",  "spike",
-                             "report_every",  "samples",
-                             "sample_tokens", "probe",
-                             "format",        "out"}) {
+    for (const char* same : {"model",
+                             "chat_template",
+                             "dtype",
+                             "data",
+                             "val_split",
+                             "max_seq_len",
+                             "train_on",
+                             "lr",
+                             "schedule",
+                             "lr_min",
+                             "optimizer",
+                             "loraplus_lr_ratio",
+                             "weight_decay",
+                             "clip",
+                             "grad_checkpoint",
+                             "batch_size",
+                             "grad_accum",
+                             "seed",
+                             "eval_every",
+                             "save_every",
+                             "keep",
+                             "keep_best",
+                             "patience",
+                             "on_nonfinite",
+                             "spike",
+                             "report_every",
+                             "samples",
+                             "sample_tokens",
+                             "probe",
+                             "format",
+                             "out"}) {
       config[same] = resolved.at(same);
     }
     config["warmup"] = s_.warmup;

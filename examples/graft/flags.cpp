@@ -122,6 +122,10 @@ void add_learning_flags(CLI::App& app, FinetuneSettings& s) {
       ->type_name("X");
   app.add_option("--lr-min", s.lr_min, "where the cosine ends")->type_name("X");
   app.add_option("--optimizer", s.optimizer, "adamw or sgd")->type_name("NAME")->capture_default_str();
+  app.add_option("--loraplus-lr-ratio,--lora-plus", s.lora_plus,
+                 "LoRA+: B of a LoRA learns at this many times the rate (the paper: 16)")
+      ->type_name("X")
+      ->capture_default_str();
   app.add_option("--weight-decay", s.weight_decay, "decoupled weight decay (0)")->type_name("X");
   app.add_option("--clip,--grad-clip,--max-grad-norm", s.clip, "largest norm of the gradient; 0: no limit")
       ->type_name("X")

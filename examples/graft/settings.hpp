@@ -59,6 +59,7 @@ struct FinetuneSettings {
   double warmup = 0;  // below 1 a share of the steps, from 1 on a number of them
   double lr_min = 0;
   std::string optimizer = "adamw";
+  double lora_plus = 1;  // of B's rate to A's
   double weight_decay = 0;
   double clip = 1;
   bool recompute = false;
