@@ -307,7 +307,11 @@ std::vector<AdapterWords> adapters_of(const FinetuneSettings& settings) {
                        "--adapter lora:rank=8,layers=4-11");
     return all;
   }
-  AdapterWords only = all.empty() ? AdapterWords{.name = "lora"} : all.front();
+  AdapterWords only;
+  only.name = "lora";
+  if (!all.empty()) {
+    only = all.front();
+  }
   lay_over(only, settings.adapter);
   return {only};
 }
