@@ -151,7 +151,7 @@ TEST_CASE("missing, left over, misfitting and non-finite tensors of AdapterHub a
   }
   CHECK(square.error().id() == "adapter.829");
   HubDraft nan("noreft-tied");
-  const std::vector<float> numbers(3 * 48, std::numeric_limits<float>::quiet_NaN());
+  const std::vector<float> numbers(48 * 48, std::numeric_limits<float>::quiet_NaN());
   nan.at("projection.weight").data = reinterpret_cast<const std::byte*>(numbers.data());
   CHECK(nan.error().id() == "model.513");
   HubDraft skewed("loreft-untied");  // a base that is not orthogonal

@@ -70,7 +70,8 @@ program() {
 }
 
 source "$root/cmake/packages.sh"
-install_missing "${build_packages[@]}" python3-venv >&2
+python3 -c 'import ensurepip, venv' 2>/dev/null || build_packages+=(python3-venv)
+install_missing "${build_packages[@]}" >&2
 
 table=$work/table.md
 printf '| row | peer, version | case | worst difference | tolerance | result |\n|---|---|---|---|---|---|\n' >"$table"
