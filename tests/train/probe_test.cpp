@@ -35,7 +35,7 @@ Placement placed(Index layer, Sites sites, const Positions& positions) {
   return placement;
 }
 
-/// One part of the stack at some layers, every parameter of the name moved.
+/// One part of the stack at some layers; parameters whose names hold `moved` are.
 template <std::size_t Part>
 Probed attached_to(ProbeModel& model, const Placement& placement, const std::string& moved) {
   ProbeStack stack;
@@ -43,7 +43,8 @@ Probed attached_to(ProbeModel& model, const Placement& placement, const std::str
   std::get<Part>(stack.parts).placement = placement;
   Probed attached = attach(by_loops, model, stack, 5);
   attached.for_each_parameter([&](const std::string& name, Parameter<double>& p) {
-    for (Index i = 0; name.ends_with(moved) && i < p.size(); ++i) {
+    const bool is_moved = !moved.empty() && name.find(moved) != std::string::npos;
+    for (Index i = 0; is_moved && i < p.size(); ++i) {
       p.value(i / p.value.cols, i % p.value.cols) += 0.1 * static_cast<double>(i % 5 + 1);
     }
   });
