@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // graft finetune: checks everything, says what will happen, trains, saves; goes on where a run was broken off.
-#include <algorithm>  // all_of, any_of, count_if, find, max, min, replace
+#include <algorithm>  // all_of, any_of, count_if, find, max, min
 #include <chrono>
 #include <cmath>  // ceil, isfinite
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include "memory_forecast.hpp"
 #include "progress.hpp"
 #include "run_folder.hpp"
+#include "run_settings.hpp"
 #include "samples.hpp"
 #include "session.hpp"
 #include "test_set.hpp"
@@ -32,79 +33,6 @@ namespace graft::program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-void check_numbers(const FinetuneSettings& s) {
-  const auto at_least = [](double value, double least, const char* flag) {
-    if (!(value >= least)) {
-      fail("train.431",
-           std::string(flag) + " is " + significant(value, 6) + ", expected at least " + significant(least, 6), flag);
-    }
-  };
-  at_least(static_cast<double>(s.data.batch_size), 1, "--batch-size");
-  at_least(static_cast<double>(s.grad_accum), 1, "--grad-accum");
-  at_least(static_cast<double>(s.data.max_seq_len), 0, "--max-seq-len");
-  at_least(static_cast<double>(s.steps), 0, "--steps");
-  at_least(s.lr.value_or(0), 0, "--lr");
-  at_least(s.warmup, 0, "--warmup");
-  at_least(s.lr_min, 0, "--lr-min");
-  at_least(s.weight_decay, 0, "--weight-decay");
-  at_least(s.clip, 0, "--clip");
-  at_least(s.val_split, 0, "--val-split");
-  at_least(static_cast<double>(s.sample_count), 0, "--samples");
-  at_least(static_cast<double>(s.sample_tokens), 1, "--sample-tokens");
-  at_least(static_cast<double>(s.probe), 0, "--probe");
-  at_least(static_cast<double>(s.keep), 0, "--keep");
-  at_least(static_cast<double>(s.patience), 0, "--patience");
-  if (s.spike != 0) {
-    at_least(s.spike, 1, "--spike");
-  }
-  if (!(s.lora_plus > 0)) {
-    fail("train.431", "--loraplus-lr-ratio is " + significant(s.lora_plus, 6) + ", expected more than 0",
-         "--loraplus-lr-ratio");
-  }
-  if (!(s.epochs > 0)) {
-    fail("train.431", "--epochs is " + significant(s.epochs, 6) + ", expected more than 0", "--epochs");
-  }
-  if (!s.choices.empty() && s.valid.empty()) {
-    fail("train.430", "--choices names the answers of --valid, which is missing", "command line");
-  }
-  if ((s.keep_best || s.patience > 0) && s.valid.empty() && s.val_split == 0) {
-    fail("train.430",
-         std::string(s.keep_best ? "--keep-best" : "--patience") +
-             " compares validations, for which --valid or --val-split is missing",
-         "command line");
-  }
-  if (!s.resume.empty() && s.overwrite) {
-    fail("train.430", "--resume goes on with the run that --overwrite would replace: expected one of them",
-         "command line");
-  }
-  if (s.on_nonfinite != "stop" && s.on_nonfinite != "skip") {
-    fail("train.431", "--on-nonfinite is \"" + s.on_nonfinite + "\", expected stop or skip", "--on-nonfinite");
-  }
-  if (s.optimizer != "adamw" && s.optimizer != "sgd") {
-    fail("train.431", "--optimizer is \"" + s.optimizer + "\", expected adamw or sgd", "--optimizer");
-  }
-}
-
-RateShape shape_named(const std::string& name) {
-  if (name == "constant") {
-    return RateShape::constant;
-  }
-  if (name == "linear") {
-    return RateShape::linear;
-  }
-  if (name == "cosine") {
-    return RateShape::cosine;
-  }
-  fail("train.431", "--schedule is \"" + name + "\", expected constant, linear or cosine", "--schedule");
-}
-
-AdapterFormat format_named(const std::string& format) {
-  if (format != "auto" && format != "peft" && format != "graft") {
-    fail("train.431", "--format is \"" + format + "\", expected auto, peft or graft", "--format");
-  }
-  return format == "auto" ? AdapterFormat::by_adapter : format == "peft" ? AdapterFormat::peft : AdapterFormat::graft;
-}
 
 /// What the words ask for, each kind at most once.
 std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const FinetuneSettings& s,
@@ -253,7 +181,7 @@ class Run {
       }
     }
     memory_ = forecast_memory(session_, engine().forecast(batches_->largest(), largest_measured(), training_));
-    identity_ = {engine().base(), data_fingerprints(), identity_settings()};
+    identity_ = {engine().base(), data_fingerprints(s_), identity_settings(resolved())};
   }
 
   int run() {
@@ -372,7 +300,7 @@ class Run {
   void begin_anew() {
     folder_.create();
     checkpoints_.clear();
-    folder_.write("config.json", config_json().dump(2) + "\n");
+    folder_.write("config.json", config_json(resolved()).dump(2) + "\n");
     if (!valid_.empty()) {
       (void)validate(0);
     }
@@ -665,7 +593,7 @@ class Run {
     return {
         {"graft", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) + "." +
                       std::to_string(GRAFT_VERSION_PATCH)},
-        {"settings", settings_json()},
+        {"settings", settings_json(resolved())},
         {"identity", to_json(identity_)},
         {"model",
          {{"path", s_.model.model},
@@ -694,148 +622,7 @@ class Run {
         {"result", result}};
   }
 
-  /// Every setting as it was used, under the names of the flags.
-  [[nodiscard]] io::Json settings_json() {
-    io::Json adapters = io::Json::array();
-    for (const AdapterSummary& adapter : adapters_) {
-      io::Json& json = adapters.emplace_back(json_of(adapter));
-      for (const AdapterWords& words : words_) {
-        if (!words.skeletons.empty() && (words.name == adapter.kind->name || words.name == adapter.kind->alias)) {
-          json["skeletons"] = words.skeletons;
-        }
-      }
-    }
-    io::Json json = {{"model", s_.model.model},
-                     {"tokenizer", s_.model.tokenizer},
-                     {"chat_template", s_.model.chat_template},
-                     {"dtype", engine().precision()},
-                     {"threads", lane_count()},
-                     {"data", s_.data.data},
-                     {"valid", s_.valid},
-                     {"choices", s_.choices},
-                     {"retain", s_.retain},
-                     {"val_split", s_.val_split},
-                     {"max_seq_len", window_},
-                     {"train_on", s_.data.train_on},
-                     {"eos", !s_.data.no_eos},
-                     {"adapter", adapter_name()},
-                     {"adapters", adapters},
-                     {"init_adapter", s_.init_adapter},
-                     {"lr", training_.settings.rate},
-                     {"schedule", s_.schedule},
-                     {"warmup_steps", training_.warmup},
-                     {"lr_min", s_.lr_min},
-                     {"optimizer", s_.optimizer},
-                     {"loraplus_lr_ratio", s_.lora_plus},
-                     {"weight_decay", s_.weight_decay},
-                     {"clip", s_.clip},
-                     {"grad_checkpoint", s_.recompute},
-                     {"batch_size", s_.data.batch_size},
-                     {"grad_accum", s_.grad_accum},
-                     {"epochs", s_.epochs},
-                     {"steps", training_.settings.total_steps},
-                     {"seed", s_.seed},
-                     {"shuffle", !s_.no_shuffle},
-                     {"group_by_length", s_.group_by_length},
-                     {"eval_every", s_.eval_every},
-                     {"save_every", s_.save_every},
-                     {"keep", s_.keep},
-                     {"keep_best", s_.keep_best},
-                     {"patience", s_.patience},
-                     {"on_nonfinite", s_.on_nonfinite},
-                     {"spike", s_.spike},
-                     {"report_every", s_.report_every},
-                     {"sample", s_.samples},
-                     {"samples", s_.sample_count},
-                     {"sample_tokens", s_.sample_tokens},
-                     {"probe", s_.probe},
-                     {"format", s_.format},
-                     {"out", s_.out}};
-    return json;
-  }
-
-  /// The settings on which a number of the run depends: what a checkpoint must find again.
-  [[nodiscard]] io::Json identity_settings() {
-    io::Json json = settings_json();
-    for (const char* free :
-         {"model", "data", "valid", "retain", "threads", "epochs", "grad_checkpoint", "save_every", "keep",
-          "on_nonfinite", "report_every", "sample", "samples", "sample_tokens", "probe", "format", "out"}) {
-      json.erase(free);
-    }
-    return json;
-  }
-  [[nodiscard]] std::map<std::string, std::string> data_fingerprints() const {
-    std::map<std::string, std::string> all;
-    for (const auto& [name, path] :
-         {std::pair("--data", &s_.data.data), std::pair("--valid", &s_.valid), std::pair("--retain", &s_.retain)}) {
-      if (!path->empty()) {
-        all[name] = data_fingerprint(*path);
-      }
-    }
-    return all;
-  }
-
-  /// The settings as a file for --config: every flag that was given, and what the defaults came to.
-  [[nodiscard]] io::Json config_json() {
-    io::Json config = io::Json::object();
-    for (const auto& [flag, values] : s_.words) {
-      std::string key = flag;
-      std::replace(key.begin(), key.end(), '-', '_');
-      config[key] = values.size() == 1 ? io::Json(values.front()) : io::Json(values);
-    }
-    const io::Json resolved = settings_json();
-    for (const char* same : {"model",
-                             "chat_template",
-                             "dtype",
-                             "data",
-                             "val_split",
-                             "max_seq_len",
-                             "train_on",
-                             "lr",
-                             "schedule",
-                             "lr_min",
-                             "optimizer",
-                             "loraplus_lr_ratio",
-                             "weight_decay",
-                             "clip",
-                             "grad_checkpoint",
-                             "batch_size",
-                             "grad_accum",
-                             "seed",
-                             "eval_every",
-                             "save_every",
-                             "keep",
-                             "keep_best",
-                             "patience",
-                             "on_nonfinite",
-                             "spike",
-                             "report_every",
-                             "samples",
-                             "sample_tokens",
-                             "probe",
-                             "format",
-                             "out"}) {
-      config[same] = resolved.at(same);
-    }
-    config["warmup"] = s_.warmup;
-    config["no_eos"] = s_.data.no_eos;
-    config["no_shuffle"] = s_.no_shuffle;
-    config[s_.steps > 0 ? "steps" : "epochs"] = s_.steps > 0 ? io::Json(s_.steps) : io::Json(s_.epochs);
-    for (const char* key : {"tokenizer", "valid", "choices", "retain", "sample", "init_adapter"}) {
-      if (!resolved.at(key).empty() && resolved.at(key) != "") {
-        config[key] = resolved.at(key);
-      }
-    }
-    if (s_.init_adapter.empty()) {
-      for (const char* plain : {"rank", "alpha", "dropout", "columns", "rows", "clamp_rank", "skeletons", "target",
-                                "layers", "num_layers", "positions", "share_weights"}) {
-        config.erase(plain);  // they stand with their adapter
-      }
-      config["adapter"] = resolved.at("adapters");
-    }
-    return config;
-  }
-
+  [[nodiscard]] ResolvedRun resolved() { return {s_, adapters_, words_, training_, window_, engine().precision()}; }
   [[nodiscard]] std::string adapter_name() const { return names_of(adapters_); }
 
   const FinetuneSettings& s_;
@@ -885,7 +672,7 @@ int finetune(const FinetuneSettings& settings) {
   if (found.valid.empty() && found.val_split == 0) {
     found.valid = files.valid;  // a folder's own
   }
-  check_numbers(found);
+  check_settings(found);
   return Run(found).run();
 }
 
