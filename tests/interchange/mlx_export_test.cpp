@@ -111,7 +111,7 @@ TEST_CASE("what mlx-lm has no place for is refused, and nothing is written") {
         "adapter.673");
   const Error mixed = refused(Stack{At<site::query, adapters::Lora<>>{}, At<site::key, adapters::Dora<>>{}});
   CHECK(mixed.id() == "adapter.673");
-  CHECK(test::says(mixed, "write two"));
+  CHECK(test::says(mixed, "holds one kind of adapter"));
   CHECK(refused(test::low_rank()).id() == "adapter.673");
   CHECK(folder.entries() == 0);
 }

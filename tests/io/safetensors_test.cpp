@@ -74,6 +74,14 @@ TEST_CASE("what is written is read back bit by bit, each tensor fit for use in p
   CHECK(io::read_integers(file.at("J")) == std::vector<Index>{4, 2});
 }
 
+TEST_CASE("mlx's null under __metadata__ is no metadata") {
+  const test::TempFolder folder;
+  const std::string header = R"({"__metadata__":null,)" + entry("a", "F32", "[1]", "[0,4]") + "}";
+  const auto file = io::Safetensors::open(folder.write("a.safetensors", file_of(header, 4)));
+  CHECK(file.metadata().empty());
+  CHECK(file.tensors().size() == 1);
+}
+
 TEST_CASE("a tensor that the format has no place for is not written, and no file appears") {
   const test::TempFolder folder;
   Tensor<float> w(2, 2);

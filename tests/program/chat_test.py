@@ -10,7 +10,7 @@ QUESTIONS = ["Ida got a kite. The kite was not broken. Did Ida like it?", "There
 
 
 def train(out, *words):
-    good("finetune", "--model", MODEL, "--data", DATA / "train.jsonl", "--no-eos", "--steps", 8, "--lr", 5e-3, "--dtype", "fp32",
+    good("finetune", "--model", MODEL, "--data", DATA / "train.jsonl", "--no-eos", "--steps", 60, "--lr", 5e-3, "--dtype", "fp32",
          "--samples", 0, "--probe", 0, "--out", out, *words)
     return out
 

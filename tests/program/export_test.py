@@ -54,7 +54,7 @@ def test_refusals():
         before = {path.name for path in home.iterdir()}
         for run, to, words in ((reft, "peft", ("adapter.673", "no linear map gives alone", str(home / "out"))),
                                (lora, "pyreft", ("adapter.770", "no intervention")),
-                               (lora, "onnx", ("train.431", "--to", "peft, pyreft, graft"))):
+                               (lora, "onnx", ("train.431", "--to", "peft, pyreft, mlx, gguf-lora, control-vector, graft"))):
             done = export(run, to, home / "out")
             assert done.returncode == 2 and all(word in done.stderr for word in words) and "unproved" not in done.stderr, done.stderr
         done = export(lora, "peft", lora)

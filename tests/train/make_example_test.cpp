@@ -21,7 +21,7 @@ train::Record pair_of(std::string prompt, std::string completion) {
 }  // namespace
 
 TEST_CASE("a prompt that brings its own beginning gets none from the tokenizer") {
-  const text::Tokenizer tokenizer = models::read_tokenizer(test::golden("tokenizer/sentencepiece"), 0);
+  const text::Tokenizer tokenizer = models::read_tokenizer(test::golden("tokenizer/bytelevel-llama3"), 0);
   train::DatasetOptions options{.tokenizer = &tokenizer, .close = false};
   const train::Record record = pair_of("Hello", " again");
   const train::Example opened = train::make_example(record, options, "f:1");

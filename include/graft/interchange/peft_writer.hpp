@@ -91,7 +91,7 @@ class PeftWriter {
     stand_at(module.place);
     if (!kind_.is_null() && kind_ != kind) {
       refuse("\"" + module.place.name + "\" has the options " + kind.dump() + ", another module " + kind_.dump() +
-             "; a PEFT folder holds one kind of adapter");
+             "; such a folder holds one kind of adapter");
     }
     kind_ = kind;
     modules_.push_back(std::move(module));

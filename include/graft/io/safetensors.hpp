@@ -66,6 +66,9 @@ class Safetensors : public NamedTensors {
     const auto data = bytes.subspan(sizeof header_size + header);
     std::vector<TensorRef> tensors;
     for (const auto& [name, entry] : json.items()) {
+      if (name == "__metadata__" && entry.is_null()) {  // mlx's word for none
+        continue;
+      }
       if (name == "__metadata__") {
         metadata_ = json_get<std::map<std::string, std::string>>(json, name, path());
       } else {
