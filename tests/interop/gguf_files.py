@@ -33,7 +33,8 @@ failed = False
 def report(case, error, tolerance):
     global failed
     failed |= not error <= tolerance
-    print(f"{case:44} {error:8.1e}  of {tolerance:.0e}{'' if error <= tolerance else '  FAILED'}", flush=True)
+    print(f"| GGUF | llama-cpp-python {llama_cpp.__version__} | {case} | {error:.1e} | {tolerance:.0e} | "
+          f"{'pass' if error <= tolerance else 'FAIL'} |", flush=True)
 
 
 def graft(*words):
@@ -201,7 +202,7 @@ def tokenizers():
 
 def real():
     if not smollm2.exists():
-        print("SmolLM2 skipped: no", smollm2)
+        print("SmolLM2 skipped: no", smollm2, file=sys.stderr)
         return
     model = load(smollm2)
     vocabulary = llama_cpp.llama_model_get_vocab(model)

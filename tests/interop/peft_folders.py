@@ -56,7 +56,9 @@ def check(name, base, folder, expected):
         theirs = float((logits_of(model, inputs) - expected).abs().max() / largest)
     good = ours < tolerance and theirs < tolerance and not complaints
     failed |= not good
-    print(f"{name:32} {kind:14} graft {ours:.1e}  peft {theirs:.1e}{'' if good else '  FAILED ' + '; '.join(complaints)}", flush=True)
+    worst = f"graft {ours:.1e}, PEFT {theirs:.1e}{'' if good else ' ' + '; '.join(complaints)}"
+    print(f"| PEFT folders, {kind} | peft {peft.__version__}, transformers {transformers.__version__} | {name} | {worst} | {tolerance:.0e} | "
+          f"{'pass' if good else 'FAIL'} |", flush=True)
 
 
 for case in sorted(path for path in (golden / "adapters").iterdir() if (path / "io.json").exists()):

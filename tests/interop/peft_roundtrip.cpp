@@ -114,7 +114,8 @@ void write_logits(const std::string& path, const backends::Reference& be, const 
   run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, 1);
   Tensor<float> logits(std::ssize(rows), model.config.vocab);
   run.logits(be, model, rows, logits.view());
-  io::write_safetensors(path, {io::tensor_ref("logits", std::as_const(logits).view())});
+  const io::TensorRef one[] = {io::tensor_ref("logits", std::as_const(logits).view())};
+  io::write_safetensors(path, one);
 }
 
 }  // namespace
