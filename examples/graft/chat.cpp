@@ -176,18 +176,9 @@ class Chat {
       said.push_back({"system", system_});
     }
     said.push_back({"user", line});
-    std::vector<std::int32_t> prompt;
-    if (chat != nullptr) {
-      prompt = tokenizer.encode(chat->render(said, true).text, false);
-    } else {
-      prompt = train::opening(tokenizer);
-      const auto rest = tokenizer.encode(line, false);
-      prompt.insert(prompt.end(), rest.begin(), rest.end());
-    }
-    train::GenerateOptions options;
-    options.most = s_.max_tokens;
-    options.sampling = {s_.temperature, s_.top_p, s_.seed};
-    options.stop = session_.stop_ids();
+    const std::vector<std::int32_t> prompt =
+        chat != nullptr ? tokenizer.encode(chat->render(said, true).text, false) : session_.ids_of(line);
+    const train::GenerateOptions options = session_.answering(s_.answer);
     text::StreamDecoder decoder(tokenizer, true, prompt.empty());
     std::string shown;
     const auto show = [&](const std::string& part) {
@@ -218,18 +209,7 @@ class Chat {
 }  // namespace
 
 int chat(const ChatSettings& settings) {
-  const auto refuse = [](const char* flag, const std::string& value, const char* expected) {
-    fail("train.431", std::string(flag) + " is " + value + ", expected " + expected, flag);
-  };
-  if (settings.max_tokens < 1) {
-    refuse("--max-tokens", std::to_string(settings.max_tokens), "at least 1");
-  }
-  if (!(settings.temperature >= 0)) {
-    refuse("--temperature", std::to_string(settings.temperature), "at least 0");
-  }
-  if (!(settings.top_p > 0 && settings.top_p <= 1)) {
-    refuse("--top-p", std::to_string(settings.top_p), "more than 0 and at most 1");
-  }
+  check_answer(settings.answer);
   return Chat(settings).run();
 }
 

@@ -146,10 +146,8 @@ class TaskRun {
       std::vector<std::vector<std::int32_t>> prompts;
       std::vector<std::size_t> members;
       for (; first < items_.size() && std::ssize(prompts) < s_.data.batch_size; ++first) {
-        std::vector<std::int32_t> ids =
-            s_.apply_chat_template ? std::vector<std::int32_t>() : train::opening(tokenizer);
-        const auto rest = tokenizer.encode(asked(items_[first]), false);
-        ids.insert(ids.end(), rest.begin(), rest.end());
+        const std::string text = asked(items_[first]);
+        std::vector<std::int32_t> ids = s_.apply_chat_template ? tokenizer.encode(text, false) : session_.ids_of(text);
         if (ids.empty() || std::ssize(ids) + session_.engine().inserted() >= window_) {
           ++left_out_;
           continue;

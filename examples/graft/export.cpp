@@ -17,11 +17,7 @@ int export_adapter(const ExportSettings& settings) {
   const auto* const to = std::find_if(std::begin(export_formats), std::end(export_formats),
                                       [&](const ExportFormat& row) { return row.name == settings.to; });
   if (to == std::end(export_formats)) {
-    std::string known;
-    for (const ExportFormat& row : export_formats) {
-      known += (known.empty() ? "" : ", ") + std::string(row.name);
-    }
-    fail("train.431", "--to is \"" + settings.to + "\", expected one of " + known, "--to");
+    fail("train.431", "--to is \"" + settings.to + "\", expected one of " + names_of(export_formats), "--to");
   }
   (void)resolve_dtype(settings.dtype, false);
   refuse_taken(settings.out, settings.overwrite, to->ending);

@@ -39,4 +39,16 @@ inline constexpr ExportFormat export_formats[] = {
      "llama.cpp's --control-vector: LobiReFT at all positions, from the second layer on", ".gguf"},
     {"graft", AdapterFormat::graft, "graft's own folder: everything", ""}};
 
+/// The names in a table of formats, each once: "peft, pyreft, graft".
+[[nodiscard]] std::string names_of(const auto& table) {
+  std::string names, last;
+  for (const auto& row : table) {
+    if (row.name != last) {
+      names += (names.empty() ? "" : ", ") + std::string(row.name);
+      last = row.name;
+    }
+  }
+  return names;
+}
+
 }  // namespace graft::program

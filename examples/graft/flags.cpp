@@ -69,6 +69,19 @@ void add_positions_flag(CLI::App& app, std::string& positions) {
       ->type_name("P");
 }
 
+void add_answer_flags(CLI::App& app, AnswerSettings& answer) {
+  app.add_option("-n,--max-tokens", answer.max_tokens, "tokens of an answer at most")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--temperature,--temp", answer.temperature, "0 takes the likeliest token")
+      ->type_name("X")
+      ->capture_default_str();
+  app.add_option("--top-p", answer.top_p, "draw from the likeliest tokens of this mass")
+      ->type_name("P")
+      ->capture_default_str();
+  app.add_option("--seed", answer.seed, "of the draws")->type_name("N")->capture_default_str();
+}
+
 void add_adapter_flags(CLI::App& app, FinetuneSettings& s) {
   AdapterWords& one = s.adapter;
   const auto add_setting = [&]<class T>(const char* flags, const char* name, const char* what, T) {
@@ -260,19 +273,7 @@ std::map<std::string, std::vector<std::string>> given_words(const CLI::App& app)
   return words;
 }
 
-/// The names in a table of formats, each once: "peft, pyreft, graft".
-std::string names_of(const auto& table) {
-  std::string names, last;
-  for (const auto& row : table) {
-    if (row.name != last) {
-      names += (names.empty() ? "" : ", ") + std::string(row.name);
-      last = row.name;
-    }
-  }
-  return names;
-}
-
-/// And what each is, a line each.
+/// What each row of a table of formats is, a line each.
 std::string lines_of(const auto& table) {
   std::string text;
   for (const auto& row : table) {
@@ -390,16 +391,7 @@ int run_command_line(int count, const char* const* arguments) {
   generate_app.add_option("--chat", generation.chat, "question to answer, through the chat template")
       ->type_name("TEXT");
   generate_app.add_option("--system", generation.system, "system turn before --chat")->type_name("TEXT");
-  generate_app.add_option("-n,--max-tokens", generation.max_tokens, "tokens at most")
-      ->type_name("N")
-      ->capture_default_str();
-  generate_app.add_option("--temperature,--temp", generation.temperature, "0 takes the likeliest token")
-      ->type_name("X")
-      ->capture_default_str();
-  generate_app.add_option("--top-p", generation.top_p, "draw from the likeliest tokens of this mass")
-      ->type_name("P")
-      ->capture_default_str();
-  generate_app.add_option("--seed", generation.seed, "of the draws")->type_name("N")->capture_default_str();
+  add_answer_flags(generate_app, generation.answer);
   generate_app.add_flag("--json", generation.json, "one JSON object on stdout: text, ids");
   generate_app.footer(
       "Example, after that of finetune:\n"
@@ -415,16 +407,7 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("DIR")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   chat_app.add_option("--system", chatting.system, "system turn before the conversation")->type_name("TEXT");
-  chat_app.add_option("-n,--max-tokens", chatting.max_tokens, "tokens of an answer at most")
-      ->type_name("N")
-      ->capture_default_str();
-  chat_app.add_option("--temperature,--temp", chatting.temperature, "0 takes the likeliest token")
-      ->type_name("X")
-      ->capture_default_str();
-  chat_app.add_option("--top-p", chatting.top_p, "draw from the likeliest tokens of this mass")
-      ->type_name("P")
-      ->capture_default_str();
-  chat_app.add_option("--seed", chatting.seed, "of the draws")->type_name("N")->capture_default_str();
+  add_answer_flags(chat_app, chatting.answer);
   chat_app.footer(
       "Example, after that of finetune:\n"
       "  graft chat --model examples/models/village --adapter build/run --max-tokens 1\n"

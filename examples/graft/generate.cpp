@@ -16,27 +16,13 @@ void check(const GenerateSettings& settings) {
   if (settings.prompt.has_value() == settings.chat.has_value()) {
     fail("train.430", "generate needs one of --prompt TEXT and --chat TEXT", "command line");
   }
-  const auto refuse = [](const char* flag, const std::string& value, const char* expected) {
-    fail("train.431", std::string(flag) + " is " + value + ", expected " + expected, flag);
-  };
-  if (settings.max_tokens < 1) {
-    refuse("--max-tokens", std::to_string(settings.max_tokens), "at least 1");
-  }
-  if (!(settings.temperature >= 0)) {
-    refuse("--temperature", std::to_string(settings.temperature), "at least 0");
-  }
-  if (!(settings.top_p > 0 && settings.top_p <= 1)) {
-    refuse("--top-p", std::to_string(settings.top_p), "more than 0 and at most 1");
-  }
+  check_answer(settings.answer);
 }
 
 std::vector<std::int32_t> prompt_ids(const GenerateSettings& settings, const Session& session) {
   const text::Tokenizer& tokenizer = session.tokenizer();
   if (settings.prompt) {
-    std::vector<std::int32_t> ids = train::opening(tokenizer);
-    const auto rest = tokenizer.encode(*settings.prompt, false);
-    ids.insert(ids.end(), rest.begin(), rest.end());
-    return ids;
+    return session.ids_of(*settings.prompt);
   }
   const text::ChatTemplate* const chat = session.chat();
   if (chat == nullptr) {
@@ -58,10 +44,7 @@ int generate(const GenerateSettings& settings) {
   Session session(settings.model, settings.adapter);
   const text::Tokenizer& tokenizer = session.tokenizer();
   const std::vector<std::int32_t> prompt = prompt_ids(settings, session);
-  train::GenerateOptions options;
-  options.most = settings.max_tokens;
-  options.sampling = {settings.temperature, settings.top_p, settings.seed};
-  options.stop = session.stop_ids();
+  const train::GenerateOptions options = session.answering(settings.answer);
   listen_for_interrupt();
   text::StreamDecoder decoder(tokenizer, true, prompt.empty());
   std::string shown;

@@ -34,17 +34,15 @@ const MergeFormat& format_asked_for(const MergeSettings& settings) {
     }
   }
   std::vector<const MergeFormat*> rows;
-  std::string formats, dtypes;
+  std::string dtypes;
   for (const MergeFormat& row : merge_formats) {
-    const std::string name(row.name);
-    formats += formats.ends_with(name) ? "" : ", " + name;
-    if (name == format) {
+    if (row.name == format) {
       rows.push_back(&row);
       dtypes += ", " + std::string(row.dtype);
     }
   }
   if (rows.empty()) {
-    fail("train.431", "--format is \"" + format + "\", expected auto" + formats, "--format");
+    fail("train.431", "--format is \"" + format + "\", expected auto, " + names_of(merge_formats), "--format");
   }
   const std::string dtype =
       settings.dtype == "auto" ? own_dtype(models::open_checkpoint(settings.model)) : settings.dtype;

@@ -52,10 +52,7 @@ std::vector<std::int32_t> ids_of(const Session& session, const std::string& text
     const text::Message turns[] = {{"user", text}};
     return tokenizer.encode(chat->render(turns, true).text, false);
   }
-  std::vector<std::int32_t> ids = train::opening(tokenizer);
-  const auto rest = tokenizer.encode(text, false);
-  ids.insert(ids.end(), rest.begin(), rest.end());
-  return ids;
+  return session.ids_of(text);
 }
 
 }  // namespace
@@ -76,12 +73,13 @@ Samples::Samples(const Session& session, const FinetuneSettings& settings, std::
 }
 
 void Samples::answer(Session& session, const char* when) {
-  train::GenerateOptions options;
-  options.most = most_;
-  options.stop = session.stop_ids();
-  for (std::size_t i = 0; i < prompts_.size() && !interrupted(); ++i) {
-    const auto ids = session.engine().generate(prompts_[i], options, [](std::int32_t) { return !interrupted(); });
-    json_[i][when] = text_of(session, ids);
+  if (prompts_.empty() || interrupted()) {
+    return;
+  }
+  const auto answers = session.engine().generate_batch(prompts_, session.answering({.max_tokens = most_}),
+                                                       [](Index, std::int32_t) { return !interrupted(); });
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    json_[i][when] = text_of(session, answers[i]);
   }
 }
 

@@ -162,6 +162,36 @@ std::vector<std::int32_t> Session::stop_ids() const {
   return ids;
 }
 
+std::vector<std::int32_t> Session::ids_of(const std::string& text) const {
+  std::vector<std::int32_t> ids = train::opening(tokenizer());
+  const auto rest = tokenizer().encode(text, false);
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+train::GenerateOptions Session::answering(const AnswerSettings& settings) const {
+  train::GenerateOptions options;
+  options.most = settings.max_tokens;
+  options.sampling = {settings.temperature, settings.top_p, settings.seed};
+  options.stop = stop_ids();
+  return options;
+}
+
+void check_answer(const AnswerSettings& settings) {
+  const auto refuse = [](const char* flag, const std::string& value, const char* expected) {
+    fail("train.431", std::string(flag) + " is " + value + ", expected " + expected, flag);
+  };
+  if (settings.max_tokens < 1) {
+    refuse("--max-tokens", std::to_string(settings.max_tokens), "at least 1");
+  }
+  if (!(settings.temperature >= 0)) {
+    refuse("--temperature", std::to_string(settings.temperature), "at least 0");
+  }
+  if (!(settings.top_p > 0 && settings.top_p <= 1)) {
+    refuse("--top-p", std::to_string(settings.top_p), "more than 0 and at most 1");
+  }
+}
+
 train::DatasetOptions Session::options(const DataSettings& data, Index longest) const {
   if (data.train_on != "completion" && data.train_on != "all") {
     fail("train.431", "--train-on is \"" + data.train_on + "\", expected completion or all", "--train-on");

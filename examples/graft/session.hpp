@@ -36,8 +36,12 @@ class Session {
   /// The template that conversations go through; null where the model has none of its own and none was asked for. One
   /// that is not known is text.340.
   [[nodiscard]] const text::ChatTemplate* chat() const;
+  /// A text as it stands, behind what the tokenizer opens a text with.
+  [[nodiscard]] std::vector<std::int32_t> ids_of(const std::string& text) const;
   /// The ids that end an answer.
   [[nodiscard]] std::vector<std::int32_t> stop_ids() const;
+  /// How an answer is drawn, and what ends it.
+  [[nodiscard]] train::GenerateOptions answering(const AnswerSettings& settings) const;
   /// The example that each record, as a line of a data file holds it, becomes in training.
   [[nodiscard]] std::vector<train::Example> examples_of(const DataSettings& data,
                                                         const std::vector<io::Json>& records) const;
@@ -61,6 +65,9 @@ class Session {
   std::optional<text::ChatTemplate> chat_;
   std::optional<Error> chat_error_;
 };
+
+/// Numbers that no answer can have (train.431).
+void check_answer(const AnswerSettings& settings);
 
 /// --threads for this process; 0 leaves it as it is.
 void use_threads(Index count);

@@ -112,16 +112,21 @@ struct PreviewSettings {
   bool json = false;
 };
 
+/// How an answer is drawn.
+struct AnswerSettings {
+  Index max_tokens = 128;
+  double temperature = 0;
+  double top_p = 1;
+  std::uint64_t seed = 0;
+};
+
 struct GenerateSettings {
   ModelSettings model;
   std::string adapter;
   std::optional<std::string> prompt;
   std::optional<std::string> chat;
   std::string system;
-  Index max_tokens = 128;
-  double temperature = 0;
-  double top_p = 1;
-  std::uint64_t seed = 0;
+  AnswerSettings answer;
   bool json = false;
 };
 
@@ -129,10 +134,7 @@ struct ChatSettings {
   ModelSettings model;
   std::vector<std::string> adapters;  // folders
   std::string system;
-  Index max_tokens = 256;
-  double temperature = 0;
-  double top_p = 1;
-  std::uint64_t seed = 0;
+  AnswerSettings answer{.max_tokens = 256};
 };
 
 struct InspectSettings {
