@@ -5,19 +5,13 @@
 // are filled with zeros, which is exact, and other scales go into lora_b, which rounds it once more.
 #pragma once
 
-#include <algorithm>  // all_of, max, min
-#include <cmath>      // sqrt
-#include <concepts>
+#include <algorithm>  // max, min
 #include <set>
 #include <string>
-#include <utility>  // as_const
 #include <vector>
-
-#include <unistd.h>  // rmdir
 
 #include <graft/interchange/mlx.hpp>
 #include <graft/interchange/peft_export.hpp>
-#include <graft/io/atomic_file.hpp>
 
 namespace graft::interchange {
 
@@ -48,23 +42,6 @@ inline void write_mlx_places(io::Json& config, const std::vector<PeftModule>& mo
     }
   }
   return into;
-}
-
-/// Writes both files whole or not at all, the configuration last; a folder that was made is taken away after an error.
-inline void write_mlx_folder(const std::string& folder, const io::Json& config,
-                             const std::vector<io::TensorRef>& tensors) {
-  const bool made = io::make_folder(folder);
-  try {
-    io::AtomicFile text(io::join(folder, models::adapter_config_name));
-    text.write(config.dump(2) + "\n");
-    io::write_safetensors(io::join(folder, mlx_tensors_name), tensors, {{"format", "mlx"}});
-    text.commit();
-  } catch (...) {
-    if (made) {
-      ::rmdir(folder.c_str());
-    }
-    throw;
-  }
 }
 
 }  // namespace detail
@@ -108,7 +85,7 @@ void write_mlx(const std::string& folder, AttachedType& attached, const Model& m
                      {"model", base_model},
                      {"lora_parameters", {{"rank", rank}, {"scale", scale}, {"dropout", modules.front().dropout}}}};
   detail::write_mlx_places(config, modules, attached.layers);
-  detail::write_mlx_folder(folder, config, refs);
+  models::write_adapter_folder(folder, config, refs, mlx_tensors_name, "mlx");
 }
 
 }  // namespace graft::interchange

@@ -29,14 +29,17 @@ inline constexpr std::string_view adapter_config_name = "adapter_config.json";
 inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetensors";
 
 /// Writes both files: whole under their final names or not at all, the configuration last. The folder is made where it is
-/// absent (and taken away again after an error); other files in it stay.
+/// absent (and taken away again after an error); other files in it stay. `tensors_name` is that of the tensors' file, `format`
+/// what its metadata calls the framework.
 inline void write_adapter_folder(const std::string& folder, const io::Json& config,
-                                 const std::vector<io::TensorRef>& tensors) {
+                                 const std::vector<io::TensorRef>& tensors,
+                                 std::string_view tensors_name = adapter_tensors_name,
+                                 const std::string& format = "pt") {
   const bool made = io::make_folder(folder);
   try {
     io::AtomicFile text(io::join(folder, adapter_config_name));
     text.write(config.dump(2) + "\n");
-    io::write_safetensors(io::join(folder, adapter_tensors_name), tensors, {{"format", "pt"}});
+    io::write_safetensors(io::join(folder, tensors_name), tensors, {{"format", format}});
     text.commit();
   } catch (...) {
     if (made) {

@@ -2,11 +2,11 @@
 // first_non_finite: which tensor of a step was the first to hold NaN or infinity, found by walking the step once more.
 #pragma once
 
-#include <cmath>  // isfinite
 #include <span>
 #include <string>
 #include <utility>  // pair
 
+#include <graft/models/checkpoint.hpp>
 #include <graft/models/llama_run.hpp>
 #include <graft/train/batch.hpp>
 
@@ -17,10 +17,8 @@ namespace detail {
 template <class T>
 [[nodiscard]] bool all_finite(View<T> x) {
   for (Index i = 0; i < x.rows; ++i) {
-    for (Index j = 0; j < x.cols; ++j) {
-      if (!std::isfinite(static_cast<double>(real_part(x(i, j))))) {
-        return false;
-      }
+    if (!models::detail::is_finite_row(x.row(i), x.cols)) {
+      return false;
     }
   }
   return true;
