@@ -44,7 +44,7 @@ TEST_CASE("folders of mlx-lm are known by their files and give mlx-lm's logits: 
     INFO(name);
     const std::string golden = test::golden("mlx/" + name);
     auto attached = base.load<test::LowRank>(golden);
-    CHECK(test::golden_logits_error(base.model, attached, golden + "/io.safetensors") < 1e-11);
+    CHECK(test::golden_logits_error(base.model, attached, io::Safetensors::open(golden + "/io.safetensors")) < 1e-11);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <graft/interchange/peft.hpp>
 
 #include "support/catch.hpp"
+#include "support/golden_logits.hpp"
 #include "support/peft_folder.hpp"
 
 using namespace graft;
@@ -12,16 +13,8 @@ namespace {
 template <class AttachedType>
 double peft_logits_error(test::GoldenBase& base, AttachedType& attached, const std::string& model,
                          const std::string& name) {
-  const auto io = io::Safetensors::open(test::golden("adapters/" + name + "/io.safetensors"));
-  const train::Batch batch = test::golden_batch(
-      io::Safetensors::open(test::golden("models/" + model + "/io.safetensors")), {}, attached.inserted());
-  auto* member = &attached;
-  models::LlamaRun<test::GoldenLlama, AttachedType> run;
-  run.forward(test::reference, base.model, std::span(&member, 1), batch.ragged, batch.tokens, 1);
-  const std::vector<Index> rows = test::token_rows(batch.ragged);
-  Tensor<double> logits(static_cast<Index>(rows.size()), base.model.config.vocab);
-  run.logits(test::reference, base.model, rows, logits.view());
-  return test::relative_error(logits.view(), test::golden_tensor(io, "logits").view());
+  const auto golden = io::Safetensors::open(test::golden("adapters/" + name + "/io.safetensors"));
+  return test::golden_logits_error(base.model, attached, golden, {}, model);
 }
 
 const std::pair<const char*, const char*> peft_cases[] = {

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/every_method.hpp"
 #include "support/golden_adapter.hpp"
+#include "support/golden_logits.hpp"
 
 using namespace graft;
 
@@ -14,17 +15,7 @@ using MergedStack = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, a
 
 /// The logits of a model alone on the golden batch.
 Tensor<double> logits_of(const std::string& folder, const std::string& golden_model) {
-  using Bare = Attached<double, MergedStack>;
-  const auto model = test::GoldenLlama::load(models::open_checkpoint(folder));
-  const train::Batch batch =
-      test::golden_batch(io::Safetensors::open(test::golden("models/" + golden_model + "/io.safetensors")));
-  models::LlamaRun<test::GoldenLlama, Bare> run;
-  Ragged ragged = batch.ragged;
-  std::fill(ragged.adapter.begin(), ragged.adapter.end(), 0);
-  run.forward(test::reference, model, {}, ragged, batch.tokens, ragged.tokens());
-  Tensor<double> logits(ragged.tokens(), model.config.vocab);
-  run.logits(test::reference, model, test::every_row(ragged.tokens()), logits.view());
-  return logits;
+  return test::logits_alone<Attached<double, MergedStack>>(folder, golden_model);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "support/catch.hpp"
 #include "support/golden_adapter.hpp"
+#include "support/golden_logits.hpp"
 #include "support/model_draft.hpp"
 
 using namespace graft;
@@ -17,16 +18,7 @@ using GgufMergeStack = Stack<At<site::linear, adapters::Lora<>>, At<site::residu
 
 /// The logits of a model file on the golden batch of a model.
 Tensor<double> gguf_logits(const std::string& path, const std::string& golden_model) {
-  const auto model = test::GoldenLlama::load(models::open_checkpoint(path));
-  const train::Batch batch =
-      test::golden_batch(io::Safetensors::open(test::golden("models/" + golden_model + "/io.safetensors")));
-  models::LlamaRun<test::GoldenLlama, Attached<double, GgufMergeStack>> run;
-  Ragged ragged = batch.ragged;
-  std::fill(ragged.adapter.begin(), ragged.adapter.end(), 0);
-  run.forward(test::reference, model, {}, ragged, batch.tokens, ragged.tokens());
-  Tensor<double> logits(ragged.tokens(), model.config.vocab);
-  run.logits(test::reference, model, test::every_row(ragged.tokens()), logits.view());
-  return logits;
+  return test::logits_alone<Attached<double, GgufMergeStack>>(path, golden_model);
 }
 
 double gguf_error(const std::string& path, const std::string& golden_model) {

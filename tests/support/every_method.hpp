@@ -24,6 +24,8 @@
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
 
+#include "support/chosen_parts.hpp"
+
 namespace graft::test {
 
 template <class A>
@@ -55,10 +57,7 @@ constexpr std::size_t first_reft = 14;  // from here on the parts edit streams
 /// The chosen parts as they are given, no others.
 template <class... Ats>
 [[nodiscard]] EveryMethod only(const Ats&... chosen) {
-  EveryMethod stack;
-  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
-  ((std::get<Ats>(stack.parts) = chosen), ...);
-  return stack;
+  return chosen_parts<EveryMethod>(chosen...);
 }
 
 /// The part of that number at a rank, where it has one, and a placement.

@@ -2,13 +2,12 @@
 // LowRank: what writes as a low-rank update, in one stack, so that its tests compile one model run.
 #pragma once
 
-#include <tuple>
-
 #include <graft/adapters/dora.hpp>
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pissa.hpp>
 #include <graft/adapters/pmss.hpp>
-#include <graft/adapters/stack.hpp>
+
+#include "support/chosen_parts.hpp"
 
 namespace graft::test {
 
@@ -18,10 +17,7 @@ using LowRank = Stack<At<site::linear, adapters::Lora<>>, At<site::linear, adapt
 /// The chosen parts as they are given, no others.
 template <class... Ats>
 [[nodiscard]] LowRank low_rank(const Ats&... chosen) {
-  LowRank stack;
-  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
-  ((std::get<Ats>(stack.parts) = chosen), ...);
-  return stack;
+  return chosen_parts<LowRank>(chosen...);
 }
 
 }  // namespace graft::test

@@ -7,6 +7,7 @@
 #include <graft/adapters/full.hpp>
 #include <graft/interchange/peft.hpp>
 
+#include "support/chosen_parts.hpp"
 #include "support/every_method.hpp"
 #include "support/golden_adapter.hpp"
 
@@ -22,10 +23,7 @@ using PeftStack = Stack<OnLinear<adapters::Lora<>>, OnLinear<adapters::Dora<>>, 
 /// The chosen parts as they are given, no others.
 template <class... Ats>
 [[nodiscard]] PeftStack peft_stack(const Ats&... chosen) {
-  PeftStack stack;
-  std::apply([](auto&... at) { ((at.placement.sites = site::none), ...); }, stack.parts);
-  ((std::get<Ats>(stack.parts) = chosen), ...);
-  return stack;
+  return chosen_parts<PeftStack>(chosen...);
 }
 
 /// Random numbers in all parameters, as after training.

@@ -12,6 +12,7 @@
 #include <graft/io/torch_zip.hpp>
 
 #include "support/golden_adapter.hpp"
+#include "support/golden_logits.hpp"
 
 namespace graft::test {
 
@@ -40,15 +41,7 @@ struct ReftCase {
   /// How far the logits of an attached stack are from pyreft's, relative to the largest.
   template <class AttachedType>
   [[nodiscard]] double logits_error(const GoldenLlama& model, AttachedType& attached) const {
-    const train::Batch batch = golden_batch(io::Safetensors::open(golden("models/llama-gqa/io.safetensors")),
-                                            facts["prompt_lengths"].get<std::vector<Index>>());
-    auto* member = &attached;
-    models::LlamaRun<GoldenLlama, AttachedType> run;
-    run.forward(reference, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.ragged.tokens(), {});
-    const std::vector<Index> rows = every_row(batch.ragged.tokens());
-    Tensor<double> logits(batch.ragged.tokens(), model.config.vocab);
-    run.logits(reference, model, rows, logits.view());
-    return relative_error(logits.view(), golden_tensor(io, "logits").view());
+    return golden_logits_error(model, attached, io, facts["prompt_lengths"].get<std::vector<Index>>());
   }
 };
 
