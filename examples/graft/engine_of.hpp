@@ -269,7 +269,12 @@ class EngineOf : public Engine {
 
   std::vector<MemoryPart> forecast(const train::Batch& batch, const train::Batch& measured,
                                    const TrainingRequest& request) override {
-    const auto numbers = static_cast<std::size_t>(attached_ ? parameter_count(*attached_) : 0) * sizeof(C);
+    std::size_t numbers = 0, own = 0;
+    for (const AdapterSummary& adapter : summary()) {
+      const std::size_t bytes = static_cast<std::size_t>(adapter.trainable) * sizeof(C);
+      numbers += bytes;
+      own += adapter.kind->name == adapters::Full::name ? 0 : bytes;  // whose values are the model's own
+    }
     Run run;
     run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
                 {.keep = true, .recompute = request.settings.recompute});
@@ -283,7 +288,7 @@ class EngineOf : public Engine {
     std::vector<MemoryPart> parts = {
         {"weights of the model",
          static_cast<std::size_t>(models::parameter_count(model_.config)) * sizeof(typename P::Stored)},
-        {"adapter", numbers},
+        {"adapter", own},
         {"gradients", numbers},
         {"optimizer", request.optimizer == "sgd" ? 0 : 2 * numbers},
         {"activations of a batch", run.arena().peak() - head},
