@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Skeletons of random matrices of a 7B model's shapes, by pivoted Cholesky of the lazily formed Gram matrix, beside Eigen's
-// column-pivoted QR, which cannot stop early. Work is counted as that of k rows of the Gram matrix, 2 k N M.
+// column-pivoted QR, which cannot stop early. Work is counted as that of k rows of the Gram matrix, 2 k N M; of_needed says how
+// much more or less was multiplied, whatever else the machine does. pivots/mistral-7b: seconds for a whole model,
+// `linalg_pivots_bench --benchmark_filter=mistral`.
 #include <benchmark/benchmark.h>
 
+#include <array>
+#include <atomic>
+#include <ctime>    // clock
 #include <utility>  // as_const
 
 #include <Eigen/QR>  // ColPivHouseholderQR
@@ -15,6 +20,22 @@
 using namespace graft;
 
 namespace {
+
+/// Counts the multiplications of its products.
+struct Counting : bench::Quickest {
+  std::atomic<Index>* products = nullptr;
+
+  template <class A, class T, class C>
+  void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+    *products += c.size() * a.cols;
+    bench::Quickest::gemm_nt(alpha, a, b, beta, c);
+  }
+  template <class A, class T, class C>
+  void gemm_nn(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+    *products += c.size() * a.cols;
+    bench::Quickest::gemm_nn(alpha, a, b, beta, c);
+  }
+};
 
 template <class S>
 const Tensor<S>& matrix(Index rows, Index cols) {
@@ -39,12 +60,42 @@ void report(benchmark::State& state, Index k, Index rows, Index cols) {
 template <class S, bool rows>
 void pivots(benchmark::State& state) {
   const Tensor<S>& w = matrix<S>(state.range(0), state.range(1));
-  const bench::Quickest be;
+  std::atomic<Index> products = 0;
+  Counting be;
+  be.products = &products;
   for (auto _ : state) {
+    products = 0;
     benchmark::DoNotOptimize(rows ? linalg::row_pivots(be, w.view(), state.range(2))
                                   : linalg::column_pivots(be, w.view(), state.range(2)));
   }
   report(state, state.range(2), w.rows(), w.cols());
+  state.counters["of_needed"] =
+      static_cast<double>(products) / static_cast<double>(state.range(2) * w.rows() * w.cols());
+}
+
+/// Seconds for rows and columns of the 224 matrices of a Mistral-7B, k = 640: each shape once, times how often it stands there.
+void whole_model(benchmark::State& state) {
+  struct Shape {
+    Index n, m;
+    double matrices;
+  };
+  const bench::Quickest be;
+  double processor = 0;
+  for (auto _ : state) {
+    double seconds = 0;
+    for (const auto& [n, m, matrices] :
+         std::array<Shape, 4>{{{4096, 4096, 64}, {1024, 4096, 64}, {14336, 4096, 64}, {4096, 14336, 32}}}) {
+      const Tensor<float>& w = matrix<float>(n, m);
+      const std::clock_t begin = std::clock();
+      seconds += matrices * bench::seconds_of([&] {
+                   benchmark::DoNotOptimize(linalg::row_pivots(be, w.view(), 640));
+                   benchmark::DoNotOptimize(linalg::column_pivots(be, w.view(), 640));
+                 });
+      processor += matrices * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+    }
+    state.SetIterationTime(seconds);
+  }
+  state.counters["processor_s"] = processor / static_cast<double>(state.iterations());  // of all threads
 }
 
 /// Arguments: N, M, k, which is all of them.
@@ -69,6 +120,7 @@ void against_eigen(benchmark::internal::Benchmark* row) {
   row->Args({512, 512, 512})->Args({1024, 1024, 1024});
 }
 
+BENCHMARK(whole_model)->Name("pivots/mistral-7b/fp32")->UseManualTime()->Iterations(1)->Unit(benchmark::kSecond);
 BENCHMARK_TEMPLATE(pivots, float, true)->Name("pivots/rows/fp32")->Apply(shapes);
 BENCHMARK_TEMPLATE(pivots, float, false)->Name("pivots/columns/fp32")->Apply(shapes);
 BENCHMARK_TEMPLATE(pivots, bf16, true)->Name("pivots/rows/bf16")->Apply(shapes);

@@ -124,6 +124,7 @@
 #include <graft/linalg/kept_energy.hpp>
 #include <graft/linalg/orthonormal.hpp>
 #include <graft/linalg/orthonormal_columns.hpp>
+#include <graft/linalg/pivot_pool.hpp>
 #include <graft/linalg/pivoted_cholesky.hpp>
 #include <graft/linalg/pivoted_qr.hpp>
 #include <graft/linalg/squared_norm.hpp>

@@ -193,6 +193,28 @@ TEST_CASE("blocks of candidates that are formed, dropped and formed again change
   check_equal(found, expected, diagonal_tolerance(420, 1300));
 }
 
+TEST_CASE("pivots are the same for pools of any size: one item, fewer than pivots, all items", "[linalg]") {
+  const Index pool = GENERATE(1, 3, 20, 400);
+  const auto in_pools = [&](const Tensor<double>& a, Index k) {
+    return linalg::detail::GreedySelection(be, linalg::ColumnItems<double>{a.view()}, pool).select(k, "a");
+  };
+  INFO("a pool of " << pool);
+  const Tensor<double> even = test::gaussian<double>(60, 300, Random(9));  // items outside overtake those of the pool
+  check_equal(in_pools(even, 60), plain_greedy(even.view(), 60), diagonal_tolerance(60, 300));
+  const Tensor<double> uneven = graded(60, 300, 1, Random(9));  // most items are never brought up to date
+  check_equal(in_pools(uneven, 40), plain_greedy(uneven.view(), 40), diagonal_tolerance(60, 300));
+  const Tensor<double> steep = graded(60, 100, 10, Random(9));  // all are measured anew, while a pool is open
+  check_equal(in_pools(steep, 60), plain_greedy(steep.view(), 60), diagonal_tolerance(60, 100));
+  Tensor<double> ties(8, 40);
+  for (Index j = 0; j < 40; ++j) {
+    ties(j % 8, j) = 1;
+  }
+  CHECK(in_pools(ties, 8).order == std::vector<std::int32_t>{0, 1, 2, 3, 4, 5, 6, 7});
+  Tensor<double> flat(9, 40);
+  be.copy(std::as_const(ties).view(), flat.view().middle_rows(0, 8));
+  CHECK_THROWS_WITH(in_pools(flat, 9), test::contains("rank of the weight is 8, so pivot 9 of 9"));
+}
+
 TEST_CASE("one huge column does not hide the order of the others", "[linalg]") {
   Tensor<double> a = test::gaussian<double>(50, 120, Random(5));
   for (Index i = 0; i < 50; ++i) {

@@ -18,12 +18,9 @@
 
 namespace graft::linalg {
 
-/// The products that are asked of a backend, which stands on a higher floor: of numbers as a weight stores them (S), and as
-/// they are summed.
-template <class B, class S, class Number>
-concept multiplier = requires(const B& be, Number one, View<const S> s, View<const Number> c, View<Number> out) {
-  be.gemm_nt(one, s, s, one, out);
-  be.gemm_nn(one, s, s, one, out);
+/// The products that are asked of a backend, which stands on a higher floor.
+template <class B, class Number>
+concept multiplier = requires(const B& be, Number one, View<const Number> c, View<Number> out) {
   be.gemm_nt(one, c, c, one, out);
   be.gemm_nn(one, c, c, one, out);
   be.copy(c, out);
@@ -31,7 +28,7 @@ concept multiplier = requires(const B& be, Number one, View<const S> s, View<con
 };
 
 /// rows(n,m) -= (rows Q') Q with an orthonormal Q(t,m).
-template <class T, multiplier<T, T> B>
+template <class T, multiplier<T> B>
 void project_out(const B& be, View<const T> q, View<T> rows) {
   if (q.rows > 0) {
     Tensor<T> shares(rows.rows, q.rows);
@@ -40,9 +37,16 @@ void project_out(const B& be, View<const T> q, View<T> rows) {
   }
 }
 
+/// The same again: what rounding left of Q in rows that Q nearly explains goes too.
+template <class T, multiplier<T> B>
+void project_out_twice(const B& be, View<const T> q, View<T> rows) {
+  project_out(be, q, rows);
+  project_out(be, q, rows);
+}
+
 /// Makes the rows from `begin` on orthonormal to each other and to those before, which are so already. A row that the others
 /// explain to rounding becomes zero.
-template <class T, multiplier<T, T> B>
+template <class T, multiplier<T> B>
 void orthonormalize_after(const B& be, View<T> rows, Index begin) {
   constexpr Index few = 32;  // rows that meet each other one by one
   const double noise = 16 * std::numeric_limits<T>::epsilon();

@@ -2,9 +2,11 @@
 // RowItems, ColumnItems: a weight seen as a list of vectors, its rows or its columns, where it stands.
 #pragma once
 
-#include <algorithm>  // min
+#include <algorithm>  // copy_n, min, transform
 #include <concepts>
-#include <cstdint>      // int32_t
+#include <cstdint>  // int32_t
+#include <numeric>  // iota
+#include <span>
 #include <type_traits>  // conditional
 #include <utility>      // as_const
 #include <vector>
@@ -38,41 +40,18 @@ void for_each_run(Index count, Index run, const Body& body) {
 template <class S>
 using NumberOf = std::conditional_t<std::same_as<S, double>, double, float>;
 
-/// out(i, j) = from(j, i), by squares that stay in cache.
-template <class S, class T>
-void transpose(View<const S> from, View<T> out) {
-  constexpr Index side = 16;
-  for (Index begin = 0; begin < out.cols; begin += side) {
-    const Index end = std::min(begin + side, out.cols);
-    for (Index i = 0; i < out.rows; ++i) {
-      for (Index j = begin; j < end; ++j) {
-        out(i, j) = to<T>(from(j, i));
-      }
-    }
-  }
-}
-
-/// out = c items', of numbers as they are summed: the weight is widened a tile at a time.
-template <class Items, class B, class T>
-void multiply_widened(const Items& items, const B& be, View<const T> c, View<T> out) {
-  constexpr Index tile = 256;
-  Tensor<T> some(std::min(tile, items.count()), items.length());
-  for (Index begin = 0; begin < items.count(); begin += tile) {
-    const Index count = std::min(tile, items.count() - begin);
-    items.widen(begin, some.view().middle_rows(0, count));
-    be.gemm_nt(T{1}, c, std::as_const(some).view().middle_rows(0, count), T{0}, out.middle_cols(begin, count));
-  }
-}
+/// Numbers between two rows of a room, beside their own: rows that are a power of two apart fall on the same lines of a cache
+/// (gemm_nn of 96 x 256 by 256 x 512: 72 GFLOP/s a core so, 43 without; docs/decisions/0016-skeletons-by-gemm.md).
+inline constexpr Index apart = 16;
 
 }  // namespace detail
 
 /// The N rows of a weight (N,M).
 template <class S>
 struct RowItems {
-  using Stored = S;                    ///< of the weight
   using Number = detail::NumberOf<S>;  ///< of sums
-  /// Vectors that one call of multiply() takes at a good rate.
-  static constexpr Index block = std::same_as<S, Number> ? 128 : 192;
+  /// Items among which pivots are looked for at once: a row is gathered for little.
+  static constexpr Index pool = 512;
 
   View<const S> weight;  ///< (N,M)
 
@@ -90,62 +69,40 @@ struct RowItems {
     return norms;
   }
   /// out(i, :) = a_list[i].
-  template <class T>
-  void gather(const std::vector<std::int32_t>& list, View<T> out) const {
-    for (Index i = 0; i < out.rows; ++i) {
-      for (Index j = 0; j < out.cols; ++j) {
-        out(i, j) = to<T>(weight(list[static_cast<std::size_t>(i)], j));
-      }
-    }
+  void gather(std::span<const std::int32_t> list, View<Number> out) const { gather_part(list, 0, out); }
+
+  /// Memory for `width` numbers of each of `many` items.
+  [[nodiscard]] static Tensor<Number> room(Index many, Index width) { return {many, width + detail::apart}; }
+  /// The part of a room that holds these numbers of the items [first, first + many).
+  [[nodiscard]] static View<Number> part_of(Tensor<Number>& room, Index first, Index many, Index width) {
+    return room.view().middle_rows(first, many).middle_cols(0, width);
   }
-  /// out(i, :) = a_(begin + i).
-  void widen(Index begin, View<Number> out) const {
-    detail::for_each_run(out.rows, 16, [&](Index first, Index last) {
+  /// part(i, :) = a_list[i] from its number `begin` on.
+  void gather_part(std::span<const std::int32_t> list, Index begin, View<Number> part) const {
+    detail::for_each_run(part.rows, 16, [&](Index first, Index last) {
       for (Index i = first; i < last; ++i) {
-        for (Index j = 0; j < out.cols; ++j) {
-          out(i, j) = to<Number>(weight(begin + i, j));
+        const S* const from = weight.row(list[static_cast<std::size_t>(i)]) + begin;
+        if constexpr (std::same_as<S, Number>) {
+          std::copy_n(from, part.cols, part.row(i));
+        } else {
+          std::transform(from, from + part.cols, part.row(i), [](S value) { return to<Number>(value); });
         }
       }
     });
   }
-  /// out(b,N) = c(b,M) weight'.
-  template <class B, class T>
-  void multiply(const B& be, View<const T> c, View<Number> out) const {
-    if constexpr (std::same_as<T, S> && std::same_as<T, Number>) {
-      multiply_turned(be, c, out);
-    } else if constexpr (std::same_as<T, S>) {
-      be.gemm_nt(Number{1}, c, weight, Number{0}, out);
-    } else {
-      detail::multiply_widened(*this, be, c, out);
-    }
-  }
-
- private:
-  /// out' = weight c', some rows at a time. A gemm library brings its second factor into a form of its own: here that is the
-  /// short one, so that 128 vectors are multiplied at the rate that otherwise takes 192.
+  /// out = c part' + beta out.
   template <class B>
-  void multiply_turned(const B& be, View<const Number> c, View<Number> out) const {
-    constexpr Index strip = 512;
-    Tensor<Number> turned(c.cols, c.rows);
-    detail::for_each_run(c.cols, strip, [&](Index begin, Index end) {
-      detail::transpose(c.middle_cols(begin, end - begin), turned.view().middle_rows(begin, end - begin));
-    });
-    detail::for_each_run(count(), strip, [&](Index begin, Index end) {
-      Tensor<Number> product(end - begin, c.rows);
-      be.gemm_nn(Number{1}, weight.middle_rows(begin, end - begin), std::as_const(turned).view(), Number{0},
-                 product.view());  // (512,M)(M,b) -> (512,b)
-      detail::transpose(std::as_const(product).view(), out.middle_cols(begin, end - begin));
-    });
+  static void multiply_part(const B& be, View<const Number> c, View<const Number> part, Number beta, View<Number> out) {
+    be.gemm_nt(Number{1}, c, part, beta, out);
   }
 };
 
 /// The M columns of a weight (N,M); nobody transposes it.
 template <class S>
 struct ColumnItems {
-  using Stored = S;                    ///< of the weight
   using Number = detail::NumberOf<S>;  ///< of sums
-  /// Vectors that one call of multiply() takes at a good rate.
-  static constexpr Index block = 192;
+  /// Items among which pivots are looked for at once: some columns cost nearly a pass over the weight, so it is done seldom.
+  static constexpr Index pool = 1024;
 
   View<const S> weight;  ///< (N,M)
 
@@ -167,36 +124,66 @@ struct ColumnItems {
     return norms;
   }
   /// out(i, :) = a_list[i].
-  template <class T>
-  void gather(const std::vector<std::int32_t>& list, View<T> out) const {
+  void gather(std::span<const std::int32_t> list, View<Number> out) const {
     detail::for_each_run(length(), 64, [&](Index first, Index last) {
       constexpr Index line = 16;  // numbers that go to one place in out
       for (Index begin = first; begin < last; begin += line) {
         const Index end = std::min(begin + line, last);
         for (Index i = 0; i < out.rows; ++i) {
           for (Index n = begin; n < end; ++n) {
-            out(i, n) = to<T>(weight(n, list[static_cast<std::size_t>(i)]));
+            out(i, n) = to<Number>(weight(n, list[static_cast<std::size_t>(i)]));
           }
         }
       }
     });
   }
-  /// out(i, :) = a_(begin + i).
-  void widen(Index begin, View<Number> out) const {
-    detail::for_each_run(length(), 256, [&](Index first, Index last) {
-      detail::transpose(weight.middle_rows(first, last - first).middle_cols(begin, out.rows),
-                        out.middle_cols(first, last - first));
+
+  /// Memory for `width` numbers of each of `many` items.
+  [[nodiscard]] static Tensor<Number> room(Index many, Index width) { return {width, many + detail::apart}; }
+  /// The part of a room that holds these numbers of the items [first, first + many).
+  [[nodiscard]] static View<Number> part_of(Tensor<Number>& room, Index first, Index many, Index width) {
+    return room.view().middle_rows(0, width).middle_cols(first, many);
+  }
+  /// part(:, j) = a_list[j] from its number `begin` on.
+  void gather_part(std::span<const std::int32_t> list, Index begin, View<Number> part) const {
+    detail::for_each_run(part.rows, 16, [&](Index first, Index last) {
+      for (Index i = first; i < last; ++i) {
+        const S* const from = weight.row(begin + i);
+        const S* const next = weight.row(std::min(begin + i + 1, length() - 1));
+        Number* const to_row = part.row(i);
+        for (Index j = 0; j < part.cols; ++j) {
+          const Index column = list[static_cast<std::size_t>(j)];
+          to_row[j] = to<Number>(from[column]);
+          __builtin_prefetch(next + column);  // no hardware foresees a list
+        }
+      }
     });
   }
-  /// out(b,M) = c(b,N) weight.
-  template <class B, class T>
-  void multiply(const B& be, View<const T> c, View<Number> out) const {
-    if constexpr (std::same_as<T, S>) {
-      be.gemm_nn(Number{1}, c, weight, Number{0}, out);
-    } else {
-      detail::multiply_widened(*this, be, c, out);
-    }
+  /// out = c part + beta out.
+  template <class B>
+  static void multiply_part(const B& be, View<const Number> c, View<const Number> part, Number beta, View<Number> out) {
+    be.gemm_nn(Number{1}, c, part, beta, out);
   }
 };
+
+/// out(b,count) = c(b,length) items'.
+template <class Items, class B, class Number = typename Items::Number>
+void multiply(const B& be, const Items& items, View<const Number> c, View<Number> out) {
+  constexpr Index few = 128;
+  constexpr Index width = 512;
+  std::vector<std::int32_t> all(static_cast<std::size_t>(items.count()));
+  std::iota(all.begin(), all.end(), 0);
+  detail::for_each_run(items.count(), few, [&](Index first, Index last) {
+    const Index many = last - first;
+    Tensor<Number> room = Items::room(many, width);
+    for (Index begin = 0; begin < items.length(); begin += width) {
+      const Index numbers = std::min(width, items.length() - begin);
+      const View<Number> part = Items::part_of(room, 0, many, numbers);
+      items.gather_part(std::span(all).subspan(static_cast<std::size_t>(first)), begin, part);
+      Items::multiply_part(be, c.middle_cols(begin, numbers), View<const Number>(part), Number(begin > 0),
+                           out.middle_cols(first, many));
+    }
+  });
+}
 
 }  // namespace graft::linalg

@@ -49,9 +49,9 @@ template <class B, class S>
   const Tensor<T> p = basis_of(ColumnItems<S>{weight}, columns);  // (c,N)
   const Tensor<T> q = basis_of(RowItems<S>{weight}, rows);        // (r,M)
   Tensor<T> left(p.rows(), weight.cols);                          // P W
-  ColumnItems<S>{weight}.multiply(be, p.view(), left.view());     // (c,N)(N,M) -> (c,M)
+  multiply(be, ColumnItems<S>{weight}, p.view(), left.view());    // (c,N)(N,M) -> (c,M)
   Tensor<T> right(q.rows(), weight.rows);                         // (W Q)'
-  RowItems<S>{weight}.multiply(be, q.view(), right.view());       // (r,M)(N,M)' -> (r,N)
+  multiply(be, RowItems<S>{weight}, q.view(), right.view());      // (r,M)(N,M)' -> (r,N)
   Tensor<T> core(p.rows(), q.rows());                             // P W Q
   be.gemm_nt(T{1}, std::as_const(left).view(), q.view(), T{0}, core.view());
   return {energy(left) / whole, energy(right) / whole, energy(core) / whole};

@@ -5,16 +5,21 @@
 //                                        l_t = (a_p A' - sum_{s<t} l_s[p] l_s) / sqrt(d_p),   d_j -= l_t[j]^2
 //
 // d_j is what item j has left beside the pivots, so these are the pivots and |diag R| of column-pivoted QR (Businger & Golub
-// 1965, LAPACK's geqp3). Where p has no row a_p A' yet, one gemm forms the rows of the `block` items that have most left.
+// 1965, LAPACK's geqp3). d only falls: an item whose last known d is below the largest needs no l_t[j] until the largest has
+// fallen to it. So pivots are looked for in a pool of those that have most left (linalg/pivot_pool.hpp) for as long as none
+// outside may have more; then those outside that might are brought up to date, by the rows of the pivots alone.
 #pragma once
 
-#include <algorithm>  // max, max_element, min, nth_element, sort
+#include <algorithm>  // find_if, max, max_element, min, nth_element, sort, stable_sort
 #include <array>
 #include <charconv>  // to_chars
-#include <cmath>     // isfinite, sqrt
+#include <cmath>     // sqrt
 #include <concepts>  // same_as
 #include <cstdint>   // int32_t
 #include <limits>
+#include <numeric>  // iota
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>  // as_const, move
 #include <vector>
@@ -24,6 +29,8 @@
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/linalg/gram_schmidt.hpp>
+#include <graft/linalg/items.hpp>
+#include <graft/linalg/pivot_pool.hpp>
 #include <graft/linalg/squared_norm.hpp>
 
 namespace graft::linalg {
@@ -43,30 +50,39 @@ namespace detail {
 }
 
 /// Greedy selection among Items (RowItems or ColumnItems of a weight). Squared norms are kept in double, all else is summed in
-/// the items' Number. Memory: k + a few `block`s of rows as long as there are items; the weight is read in place.
-template <class Items, multiplier<typename Items::Stored, typename Items::Number> B>
+/// the items' Number. The weight is read in place; beside it lie k vectors, k numbers an item, the pool, and parts of seven times
+/// as many items.
+template <class Items, multiplier<typename Items::Number> B>
 class GreedySelection {
  public:
   using Number = typename Items::Number;  ///< float, or double of a weight in double
 
-  GreedySelection(const B& be, Items items) : be_(be), items_(items) {}
+  /// `pool`: among how many items pivots are looked for at once.
+  GreedySelection(const B& be, Items items, Index pool = Items::pool) : be_(be), items_(items), pool_size_(pool) {}
 
   /// The first k pivots; `where` names the weight in errors.
   [[nodiscard]] Pivots select(Index k, const std::string& where) {
-    factor_ = Tensor<Number>(k, items_.count());
+    factor_ = Tensor<Number>(items_.count(), k);
+    corner_ = Tensor<Number>(k, k);
+    vectors_ = Tensor<Number>(k, items_.length() + apart);
+    pool_.emplace(items_, std::min(pool_size_, items_.count()), k);
+    room_ = Items::room(std::min(pools * pool_size_, items_.count()), std::min(width, items_.length()));
     left_ = items_.squared_norms();
     start();
     if (!(start_ < std::numeric_limits<Number>::max()) || (start_ > 0 && start_ < smallest)) {
       fail("adapter.661", "pivots: the weight holds NaN, infinity, or numbers whose squares overflow or vanish", where);
     }
     require_rank(k, where);
-    while (std::ssize(pivots_.order) < k) {
+    while (wanted() > 0) {
       const Index pivot = largest();
       if (at(left_, pivot) < trusted * start_) {
         start_again();
         require_rank(k, where);
-      } else {
+      } else if (pool_->holds(pivot)) {
         choose(pivot);
+      } else {
+        close_pool();
+        open_pool();
       }
     }
     return std::move(pivots_);
@@ -82,29 +98,24 @@ class GreedySelection {
   /// Squared residuals that agree to this are a tie, and the first index wins: in double eps / trusted with room for long sums,
   /// so that neither the instruction set nor the split of a product decides.
   static constexpr double tie = std::same_as<Number, double> ? 1e-10 : 8 * eps;
-  /// Rows of the Gram matrix that one product forms: of 4096 x 4096 random numbers 640 pivots need 900 in blocks of 128 and 990
-  /// in blocks of 192. And the most blocks that are kept: unused rows of older ones are formed again.
-  static constexpr Index block = Items::block;
-  static constexpr Index kept_blocks = 1152 / block;
-  /// Rows of the factor that a block may lack before all of its rows are brought up to date by one gemm, not the pivot's alone.
-  static constexpr Index stale = 32;
+  /// Items that are brought up to date at once: those that may have most left, in pools, but not many a pivot still to find.
+  static constexpr Index pools = 7;
+  static constexpr Index for_one_pivot = 16;
+  /// Of them, those that one thread takes; the numbers of each that lie beside each other meanwhile; rows solved one by one.
+  static constexpr Index run = 256;
+  static constexpr Index width = 1024;
+  static constexpr Index few = 32;
   /// Items that are measured anew at once.
   static constexpr Index tile = 256;
 
-  /// Rows of the Gram matrix less what the first `explained` rows of the factor explain.
-  struct Block {
-    Tensor<Number> rows;
-    std::vector<std::int32_t> items;
-    Index explained = 0;
-  };
-  static constexpr std::int32_t unformed = -1;
-
-  template <class T>
-  [[nodiscard]] static T& at(std::vector<T>& list, Index i) {
+  template <class List>
+  [[nodiscard]] static auto& at(List& list, Index i) {
     return list[static_cast<std::size_t>(i)];
   }
 
-  /// Forgets what was formed: from here on left_ is exact.
+  [[nodiscard]] Index wanted() const { return corner_.rows() - std::ssize(pivots_.order); }
+
+  /// Forgets what is known: from here on left_ is exact.
   void start() {
     for (const std::int32_t pivot : pivots_.order) {
       at(left_, pivot) = 0;
@@ -114,125 +125,164 @@ class GreedySelection {
       start_ = left >= 0 ? start_ : left;  // NaN
     }
     chosen_ = 0;
-    blocks_.clear();
-    slot_.assign(left_.size(), unformed);
+    pool_->fill({}, std::as_const(factor_).view().middle_cols(0, 0));
+    known_.assign(left_.size(), 0);
   }
+
+  /// What ties with the largest is no less than this.
+  [[nodiscard]] double bound() const { return *std::max_element(left_.begin(), left_.end()) * (1 - tie); }
 
   [[nodiscard]] Index largest() const {
-    const double bound = *std::max_element(left_.begin(), left_.end()) * (1 - tie);
-    return std::find_if(left_.begin(), left_.end(), [&](double left) { return left >= bound; }) - left_.begin();
+    return std::find_if(left_.begin(), left_.end(), [most = bound()](double left) { return left >= most; }) -
+           left_.begin();
   }
 
-  /// One step of Cholesky: the pivot's row of the factor is its row of the Gram matrix less what is explained already.
+  /// One step of Cholesky among the items of the pool: those outside keep what they had left, which bounds what they have.
   void choose(Index pivot) {
-    if (at(slot_, pivot) == unformed) {
-      form_block(pivot);
-    }
-    Block& from = blocks_[static_cast<std::size_t>(at(slot_, pivot) / block)];
-    if (chosen_ - from.explained >= stale) {
-      explain(from);
-    }
-    const View<Number> row = factor_.view().middle_rows(chosen_, 1);
-    std::copy_n(from.rows.view().row(at(slot_, pivot) % block), row.cols, row.data);
-    for (Index s = from.explained; s < chosen_; ++s) {  // a product of one row is over before a second thread has begun
-      const auto known = std::as_const(factor_).view().middle_rows(s, 1);
-      be_.add(-known(0, pivot), known, row);
-    }
-    const double norm = std::sqrt(at(left_, pivot));
-    const auto inverse = static_cast<Number>(1 / norm);
-    for (Index j = 0; j < row.cols; ++j) {
-      row.data[j] *= inverse;
-      const double share = row.data[j];
-      at(left_, j) = std::max(at(left_, j) - share * share, 0.0);
-    }
-    at(left_, pivot) = 0;
-    ++chosen_;
     pivots_.order.push_back(static_cast<std::int32_t>(pivot));
-    pivots_.abs_diag.push_back(norm);
+    pivots_.abs_diag.push_back(std::sqrt(at(left_, pivot)));
+    pool_->choose(be_, pivot, wanted() + 1, std::as_const(basis_).view(), left_);
   }
 
-  /// The pivot and other unformed items that have most left, and so are the likely next pivots, in the order of the weight.
-  [[nodiscard]] std::vector<std::int32_t> candidates(Index pivot) {
-    std::vector<std::int32_t> list = {static_cast<std::int32_t>(pivot)};
+  /// Keeps what the pool found: its rows of the factor, and its pivots.
+  void close_pool() {
+    const View<const Number> found = pool_->factor();  // (t,P)
+    for_each_run(pool_->size(), 16, [&](Index first, Index last) {
+      for (Index j = first; j < last; ++j) {
+        for (Index s = chosen_; s < found.rows; ++s) {
+          factor_(pool_->item(j), s) = found(s, j);
+        }
+        at(known_, pool_->item(j)) = static_cast<std::int32_t>(found.rows);
+      }
+    });
+    const std::span<const std::int32_t> pivots(pivots_.order.end() - (found.rows - chosen_), pivots_.order.end());
+    const View<Number> rows = pivot_rows(chosen_, found.rows - chosen_);
+    items_.gather(pivots, rows);
+    project_out_twice(be_, std::as_const(basis_).view(), rows);
+    for (const std::int32_t pivot : pivots) {
+      std::copy_n(factor_.view().row(pivot), chosen_ + 1, corner_.view().row(chosen_));
+      ++chosen_;
+    }
+  }
+
+  /// A pool of items whose d is known, the largest among them.
+  void open_pool() {
+    while (at(known_, largest()) < chosen_) {
+      bring_up_to_date(most_left(pools * pool_size_, [&](Index item) { return at(known_, item) < chosen_; }));
+    }
+    pool_->fill(most_left(pool_size_, [&](Index item) { return at(known_, item) == chosen_; }),
+                std::as_const(factor_).view().middle_cols(0, chosen_));
+  }
+
+  /// In ascending order, those of the items that may have most left that are asked for. What ties is taken from the front.
+  template <class Asked>
+  [[nodiscard]] std::vector<std::int32_t> most_left(Index many, const Asked& asked) const {
+    std::vector<std::int32_t> list;
     for (Index j = 0; j < items_.count(); ++j) {
-      if (j != pivot && at(slot_, j) == unformed && at(left_, j) > 0) {
+      if (at(left_, j) > 0 && asked(j)) {
         list.push_back(static_cast<std::int32_t>(j));
       }
     }
-    // What is left to find bounds what can be of use: the last block is a small one.
-    const Index wanted = std::min(block, (factor_.rows() - std::ssize(pivots_.order)) * 5 / 4 + 2);
-    if (std::ssize(list) > wanted) {
-      const auto before = [&](std::int32_t a, std::int32_t b) {
-        return at(left_, a) > at(left_, b) || (at(left_, a) == at(left_, b) && a < b);
-      };
-      std::nth_element(list.begin() + 1, list.begin() + wanted - 1, list.end(), before);
-      list.resize(static_cast<std::size_t>(wanted));
+    many = std::min(many, for_one_pivot * wanted());
+    if (many < std::ssize(list)) {
+      const double most = bound();
+      std::nth_element(list.begin(), list.begin() + many, list.end(), [&](std::int32_t a, std::int32_t b) {
+        const double left_a = std::min(at(left_, a), most);
+        const double left_b = std::min(at(left_, b), most);
+        return left_a > left_b || (left_a == left_b && a < b);
+      });
+      list.resize(static_cast<std::size_t>(many));
+      std::sort(list.begin(), list.end());
     }
-    std::sort(list.begin(), list.end());
     return list;
   }
 
-  /// Forms their rows of the Gram matrix, and subtracts what the factor explains of them.
-  void form_block(Index pivot) {
-    drop_oldest();
-    Block formed{{}, candidates(pivot), 0};
-    const Index rows = std::ssize(formed.items);
-    formed.rows = Tensor<Number>(rows, items_.count());
-    if (basis_.rows() == 0) {
-      Tensor<typename Items::Stored> chosen(rows, items_.length());
-      items_.gather(formed.items, chosen.view());
-      items_.multiply(be_, std::as_const(chosen).view(), formed.rows.view());
-    } else {
-      Tensor<Number> chosen(rows, items_.length());
-      items_.gather(formed.items, chosen.view());
-      project_out(be_, std::as_const(basis_).view(), chosen.view());
-      project_out(be_, std::as_const(basis_).view(), chosen.view());
-      items_.multiply(be_, std::as_const(chosen).view(), formed.rows.view());
+  /// Items of which as many rows of the factor are known.
+  struct Run {
+    std::span<const std::int32_t> list;
+    Index known = 0;
+    Tensor<Number> rows;  // (t,size) of the factor
+  };
+
+  /// The rows of the factor that these items lack, and what they have left beside all pivots.
+  void bring_up_to_date(std::vector<std::int32_t> list) {
+    std::stable_sort(list.begin(), list.end(),
+                     [&](std::int32_t a, std::int32_t b) { return at(known_, a) < at(known_, b); });
+    std::vector<Run> runs;
+    for (auto from = list.begin(); from != list.end();) {
+      const auto other = [&](std::int32_t item) { return at(known_, item) != at(known_, *from); };
+      const auto to = std::find_if(from, from + std::min(run, list.end() - from), other);
+      runs.push_back({{from, to}, at(known_, *from), Tensor<Number>(chosen_, to - from)});
+      from = to;
     }
-    explain(formed);
-    for (Index i = 0; i < rows; ++i) {
-      at(slot_, at(formed.items, i)) = static_cast<std::int32_t>(std::ssize(blocks_) * block + i);
+    for (Index begin = 0; begin < items_.length(); begin += width) {
+      const Index numbers = std::min(width, items_.length() - begin);
+      items_.gather_part(list, begin, Items::part_of(room_, 0, std::ssize(list), numbers));
+      for_each_run(std::ssize(runs), 1, [&](Index i, Index) {
+        Run& one = at(runs, i);
+        const Index missing = chosen_ - one.known;
+        Items::multiply_part(
+            be_, View<const Number>(pivot_rows(one.known, missing)).middle_cols(begin, numbers),
+            View<const Number>(Items::part_of(room_, one.list.data() - list.data(), std::ssize(one.list), numbers)),
+            Number(begin > 0), one.rows.view().middle_rows(one.known, missing));  // (s,w)(b,w)' -> (s,b)
+      });
     }
-    blocks_.push_back(std::move(formed));
+    for_each_run(std::ssize(runs), 1, [&](Index i, Index) { solve(at(runs, i)); });
   }
 
-  /// The rows of a block, less what the factor explains of them since the block was last explained.
-  void explain(Block& of) const {
-    const Index since = chosen_ - of.explained;
-    if (since > 0) {
-      const auto factor = std::as_const(factor_).view().middle_rows(of.explained, since);
-      Tensor<Number> shares(of.rows.rows(), since);
-      for (Index i = 0; i < shares.rows(); ++i) {
-        for (Index s = 0; s < since; ++s) {
-          shares(i, s) = factor(s, of.items[static_cast<std::size_t>(i)]);
+  /// From products with the pivots to rows of the factor: forward substitution with the pivots' own rows.
+  void solve(Run& of) {
+    const View<Number> rows = of.rows.view();
+    const View<const Number> done(rows);
+    const View<const Number> corner = std::as_const(corner_).view();
+    for (Index j = 0; j < rows.cols; ++j) {
+      for (Index s = 0; s < of.known; ++s) {
+        rows(s, j) = factor_(at(of.list, j), s);
+      }
+    }
+    for (Index begin = of.known; begin < chosen_; begin += few) {
+      const Index end = std::min(begin + few, chosen_);
+      if (begin > 0) {
+        be_.gemm_nn(Number{-1}, corner.middle_rows(begin, end - begin).middle_cols(0, begin),
+                    done.middle_rows(0, begin), Number{1}, rows.middle_rows(begin, end - begin));
+      }
+      for (Index s = begin; s < end; ++s) {
+        for (Index u = begin; u < s; ++u) {
+          be_.add(-corner(s, u), done.middle_rows(u, 1), rows.middle_rows(s, 1));
+        }
+        const Number inverse = 1 / corner(s, s);
+        for (Index j = 0; j < rows.cols; ++j) {
+          rows(s, j) *= inverse;
         }
       }
-      be_.gemm_nn(Number{-1}, std::as_const(shares).view(), factor, Number{1}, of.rows.view());  // (b,s)(s,n) -> (b,n)
     }
-    of.explained = chosen_;
+    for (Index j = 0; j < rows.cols; ++j) {
+      const std::int32_t item = at(of.list, j);
+      double explained = 0;
+      for (Index s = of.known; s < chosen_; ++s) {
+        factor_(item, s) = rows(s, j);
+        explained += static_cast<double>(rows(s, j)) * static_cast<double>(rows(s, j));
+      }
+      at(left_, item) = std::max(at(left_, item) - explained, 0.0);
+      at(known_, item) = static_cast<std::int32_t>(chosen_);
+    }
   }
 
-  void drop_oldest() {
-    if (std::ssize(blocks_) < kept_blocks) {
-      return;
-    }
-    for (const std::int32_t item : blocks_.front().items) {
-      at(slot_, item) = unformed;
-    }
-    blocks_.erase(blocks_.begin());
-    for (std::int32_t& slot : slot_) {
-      slot = slot == unformed ? unformed : slot - static_cast<std::int32_t>(block);
-    }
+  /// The vectors of pivots since the start.
+  [[nodiscard]] View<Number> pivot_rows(Index begin, Index many) {
+    return vectors_.view().middle_rows(begin, many).middle_cols(0, items_.length());
   }
 
   /// What rounding has left of the squared norms is thrown away: all items are measured beside an orthonormal basis Q of the
-  /// pivots. From here on candidates are projected before their products, whose error is then relative to what they have left.
+  /// pivots. From here on pivots are projected before their products, whose error is then relative to what they have left.
   void start_again() {
     extend_basis();
     Tensor<Number> some(std::min(tile, items_.count()), items_.length());
+    std::vector<std::int32_t> list(static_cast<std::size_t>(some.rows()));
     for (Index begin = 0; begin < items_.count(); begin += tile) {
       const View<Number> rows = some.view().middle_rows(0, std::min(tile, items_.count() - begin));
-      items_.widen(begin, rows);
+      std::iota(list.begin(), list.end(), static_cast<std::int32_t>(begin));
+      items_.gather(list, rows);
       project_out(be_, std::as_const(basis_).view(), rows);
       for (Index i = 0; i < rows.rows; ++i) {
         at(left_, begin + i) = squared_norm(View<const Number>(rows.middle_rows(i, 1)));
@@ -245,7 +295,7 @@ class GreedySelection {
   void extend_basis() {
     const Index old = basis_.rows();
     Tensor<Number> longer(std::ssize(pivots_.order), items_.length());
-    const std::vector<std::int32_t> recent(pivots_.order.begin() + old, pivots_.order.end());
+    const std::span<const std::int32_t> recent(pivots_.order.begin() + old, pivots_.order.end());
     if (old > 0) {
       be_.copy(std::as_const(basis_).view(), longer.view().middle_rows(0, old));
     }
@@ -270,13 +320,17 @@ class GreedySelection {
 
   const B& be_;
   Items items_;
-  Tensor<Number> factor_;           // (k,n) Cholesky, rows since the last start
-  std::vector<Block> blocks_;       // rows of the Gram matrix that were formed since
-  std::vector<std::int32_t> slot_;  // (n)   block * its number + row, or unformed
-  std::vector<double> left_;        // (n)   squared residual norms, 0 for pivots
-  double start_ = 0;                // largest of left_ at the last start
-  Index chosen_ = 0;                // pivots since the last start
-  Tensor<Number> basis_;            // (t,m) orthonormal, of the pivots before the last start
+  Index pool_size_;
+  std::vector<double> left_;         // (n)   squared residual norms when known_ pivots were chosen, 0 for pivots
+  std::vector<std::int32_t> known_;  // (n)   rows of the factor that left_ and factor_ know
+  Tensor<Number> factor_;            // (n,k) Cholesky, since the last start; an item's numbers side by side
+  Tensor<Number> corner_;            // (k,k) the pivots' rows of it
+  Tensor<Number> vectors_;           // (k,m) the pivots since the last start, beside those before
+  double start_ = 0;                 // largest of left_ at the last start
+  Index chosen_ = 0;                 // pivots since the last start, less those of the open pool
+  std::optional<PivotPool<Items>> pool_;
+  Tensor<Number> room_;   // a part of each item that is brought up to date
+  Tensor<Number> basis_;  // (t,m) orthonormal, of the pivots before the last start
   Pivots pivots_;
 };
 
