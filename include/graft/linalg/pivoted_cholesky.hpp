@@ -165,9 +165,9 @@ class GreedySelection {
     }
   }
 
-  /// A pool of items whose d is known, the largest among them.
+  /// A pool of items whose d is known, the largest among them; none where d has fallen too far to be trusted.
   void open_pool() {
-    while (at(known_, largest()) < chosen_) {
+    for (Index next = largest(); at(known_, next) < chosen_ && at(left_, next) >= trusted * start_; next = largest()) {
       bring_up_to_date(most_left(pools * pool_size_, [&](Index item) { return at(known_, item) < chosen_; }));
     }
     pool_->fill(most_left(pool_size_, [&](Index item) { return at(known_, item) == chosen_; }),
