@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torch and graft read each other's files: torch_zip.py PROGRAM, in an environment with torch.
+"""torch and graft read each other's files; runs in an environment with torch, with torch_roundtrip as the program (table.py).
 
-PROGRAM is torch_roundtrip: torch saves tensors of every type and layout that graft reads, graft reads and writes them again,
+torch saves tensors of every type and layout that graft reads, graft reads and writes them again,
 torch loads that with weights_only=True and finds the same bits. What is no dict of tensors is refused and never run.
 """
 import collections
@@ -17,7 +17,6 @@ import torch
 
 import table
 
-program = sys.argv[1]
 peer = f"torch {torch.__version__}"
 generator = torch.Generator().manual_seed(1)
 normal = torch.randn(7, 48, generator=generator)
@@ -46,7 +45,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for name, tensors in good.items():
         torch.save(tensors, "in.bin")
-        subprocess.run([program, "in.bin", "out.bin"], check=True)
+        subprocess.run([table.program, "in.bin", "out.bin"], check=True)
         loaded = torch.load("out.bin", weights_only=True)
         assert isinstance(loaded, collections.OrderedDict) and sorted(loaded) == sorted(tensors), name
         for key, tensor in tensors.items():
@@ -56,14 +55,15 @@ with tempfile.TemporaryDirectory() as folder:
         for member in zipfile.ZipFile("out.bin").infolist():
             begin = member.header_offset + 30 + sum(struct.unpack_from("<HH", whole, member.header_offset + 26))
             assert member.compress_type == zipfile.ZIP_STORED and begin % 64 == 0, member
-        table.row("files of torch.save, read and written", peer, f"{name}, {len(tensors)} tensors, bit by bit", 0.0, 0.0)
+        table.row("files of torch.save, read and written", peer, f"{name}, {len(tensors)} tensors, bit by bit", "", {"torch": 0.0}, 0.0)
     for error, tensors in bad.items():
         torch.save(tensors, "in.bin")
-        done = subprocess.run([program, "in.bin", "out.bin"], capture_output=True, text=True)
+        done = subprocess.run([table.program, "in.bin", "out.bin"], capture_output=True, text=True)
         assert done.returncode == 1 and done.stderr.startswith(error), done
         assert not pathlib.Path("owned").exists()
-        table.row("files of torch.save, refused", peer, error, 0.0, 0.0)
+        table.row("files of torch.save, refused", peer, error, "", {"graft": 0.0}, 0.0)
     torch.save({"weight": normal}, "old.bin", _use_new_zipfile_serialization=False)
-    done = subprocess.run([program, "old.bin", "out.bin"], capture_output=True, text=True)
+    done = subprocess.run([table.program, "old.bin", "out.bin"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("io.260"), done
-    table.row("files of torch.save, refused", peer, "io.260, the format before 1.6", 0.0, 0.0)
+    table.row("files of torch.save, refused", peer, "io.260, the format before 1.6", "", {"graft": 0.0}, 0.0)
+table.finish()
