@@ -63,7 +63,7 @@ Index StudyPlan::steps_of_results(const StudyTask& task, const StudyAdapter& ada
 PlannedRun StudyPlan::measured(const StudyTask& task, const StudyAdapter& adapter) {
   io::Json config = training_config(study_, {&task, &adapter, adapter.rates.front(), study_.seeds.front()});
   const bool fixed = adapter.budget.unit == "steps";
-  config["steps"] = fixed ? adapter.budget.amount : 1;
+  config["steps"] = fixed ? static_cast<Index>(adapter.budget.amount) : 1;
   config["out"] = log_ + ".no-run";  // a dry run writes nothing
   std::vector<std::string> words = finetune_line(config, study_.path).words;
   words.insert(words.begin(), "finetune");

@@ -40,6 +40,10 @@ def records(out):
     return {path.stem: json.loads(path.read_text()) for path in (out / "results").iterdir()}
 
 
+def rows_of(out):
+    return list(csv.DictReader((out / "table.csv").read_text(encoding="utf-8").splitlines()))
+
+
 def numbers(out):
     """What does not depend on the clock or on the process."""
     return {name: (found["train_info"]["status"], found["study"].get("quality"), found["study"].get("valid_loss"),
@@ -79,7 +83,7 @@ def test_a_study():
         tried = [by_run[f"answers--LoRA-r2--lr{rate}--seed3"]["study"]["valid_loss"] for rate in ("0.002", "1e-09")]
         assert tried[0] < tried[1]
 
-        rows = list(csv.DictReader((out / "table.csv").open(encoding="utf-8")))
+        rows = rows_of(out)
         assert [row["adapter"] for row in rows] == ["none", "LoRA r2", "PMSS|r4, random"]
         table = (out / "table.md").read_text()
         for row in rows[1:]:
@@ -150,7 +154,7 @@ def test_a_run_that_fails():
         found = records(out)
         wild = found["answers--wild--lr1e+30--seed0"]
         assert wild["train_info"]["status"] == "failed" and wild["run_info"]["error_msg"].startswith("train.439")
-        rows = {row["adapter"]: row for row in csv.DictReader((out / "table.csv").open(encoding="utf-8"))}
+        rows = {row["adapter"]: row for row in rows_of(out)}
         assert rows["wild"]["mean"] == "" and "train.439" in rows["wild"]["status"]
         assert float(rows["swept"]["rate"]) == 2e-3 and rows["swept"]["status"] == "1 of 1"
         again = graft("compare", study, "--out", out)
@@ -175,7 +179,7 @@ def test_budgets():
         (out / "plan.json").unlink()  # another machine would measure anew, but what is there decides
         for path in (out / "results").glob("*as-long*"):
             kept = json.loads(path.read_text())
-        json.dump({**json.loads(study.read_text()), "seeds": [0, 1]}, study.open("w"))
+        study.write_text(json.dumps({**json.loads(study.read_text()), "seeds": [0, 1]}))
         good("compare", study, "--out", out)
         again = [record["study"] for record in records(out).values() if record["study"]["seed"] == 1]
         assert {own["adapter"]: own["steps"] for own in again} == steps and kept["study"]["steps"] == steps["as long"]
@@ -197,7 +201,7 @@ def test_tasks_and_parts():
         good("compare", study, "--out", out, "--only", "b", "--only", "stories")
         assert numbers(out).keys() == {"stories--none", "stories--b--seed0"}
         table = good("compare", study, "--out", out)
-        rows = {(row["task"], row["adapter"]): row for row in csv.DictReader((out / "table.csv").open(encoding="utf-8"))}
+        rows = {(row["task"], row["adapter"]): row for row in rows_of(out)}
         assert rows["stories", "a"]["metric"] == "loss" and rows["stories", "a"]["lower_is_better"] == "true"
         assert rows["asked", "b"]["metric"] == "f1" and "f1 %" in table
         tested = json.loads((out / "runs/stories--a--lr0.001--seed0/test.json").read_text())
