@@ -29,8 +29,9 @@ Spread spread_of(const std::vector<double>& values) {
 
 std::string machine_of(const io::Json& record) {
   const io::Json& system = record.at("meta_info").at("system_info");
-  return system.at("processor").get<std::string>() + ", " + std::to_string(system.at("threads").get<Index>()) +
-         " threads, " + system.at("instruction_set").get<std::string>();
+  const auto threads = system.at("threads").get<Index>();
+  return system.at("processor").get<std::string>() + ", " + std::to_string(threads) +
+         (threads == 1 ? " thread, " : " threads, ") + system.at("instruction_set").get<std::string>();
 }
 
 /// Numbers of some records, by what they are.

@@ -278,10 +278,12 @@ void StudyRuns::train(const StudyRun& run, bool tested) {
   const PlannedRun& planned = plan_.of(*run.task, *run.adapter);
   Index left = 0;
   for_each([&](const StudyTask& task, const StudyAdapter& adapter) { left += left_of(task, adapter); });
-  std::fprintf(stderr, "%td to go  %s  %td steps  %s passed, about %s left\n", left, run.name().c_str(), planned.steps,
+  const bool is_fresh = !io::exists(io::join(folder_of(run), "log.jsonl"));
+  const bool is_trained = !is_fresh && io::exists(io::join(folder_of(run), "run.json"));
+  std::fprintf(stderr, "%td to go  %s  %s  %s passed, about %s left\n", left, run.name().c_str(),
+               is_trained ? "its test" : (with_commas(planned.steps) + " steps").c_str(),
                duration_text(std::chrono::duration<double>(Clock::now() - begin_).count()).c_str(),
                duration_text(seconds_left()).c_str());
-  const bool is_fresh = !io::exists(io::join(folder_of(run), "log.jsonl"));
   const auto begin = Clock::now();
   try {
     train_once(run, planned.steps, tested);

@@ -63,7 +63,7 @@ std::string axes(const Frame& frame) {
   out += line(frame.left, bottom, right, bottom, "class=\"soft\"") +
          line(frame.left, frame.top, frame.left, bottom, "class=\"soft\"");
   return out + text_at((frame.left + right) / 2, frame.height - 10, "middle", frame.x.title) +
-         text_at(frame.left - 8, frame.top - 12, "end", frame.y.title);
+         text_at(8, frame.top - 6, "start", frame.y.title);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """graft compare: a study is run once, whatever breaks it off, and its tables say what its runs say."""
 import csv
+import datetime
 import json
 import pathlib
 import shutil
@@ -79,6 +80,14 @@ def test_a_study():
                 logged = [json.loads(line) for line in (out / "runs" / run / "log.jsonl").read_text().splitlines()]
                 assert abs(sum(line["seconds"] for line in logged) - ran["times"]["steps"]) < 1e-9
                 assert found["run_info"]["peft_config"]["peft_type"] == ("LORA" if "LoRA" in run else "PMSS")
+            trained, package, last = found["train_info"], found["meta_info"]["package_info"], found["train_info"]["metrics"][-1]
+            for key in ("accelerator_memory_reserved_avg", "accelerator_memory_max", "accelerator_memory_reserved_99th", "file_size"):
+                assert isinstance(trained[key], int), key  # as PEFT's processing.py takes them
+            assert {"test accuracy", "train loss", "train samples", "train total tokens"} <= last.keys()
+            assert {"peft-version", "transformers-version", "datasets-version", "torch-version", "bitsandbytes-version"} <= package.keys()
+            assert {"experiment_name", "total_time", "peft_branch", "peft_config"} <= found["run_info"].keys()
+            assert found["run_info"]["train_config"]["model_id"] == str(MODEL)
+            datetime.datetime.fromisoformat(found["run_info"]["created_at"])
         assert json.loads((out / "results.json").read_text()) == [by_run[run] for run in sorted(by_run)]
         tried = [by_run[f"answers--LoRA-r2--lr{rate}--seed3"]["study"]["valid_loss"] for rate in ("0.002", "1e-09")]
         assert tried[0] < tried[1]
