@@ -146,19 +146,6 @@ void parse_targets(const AdapterKind& kind, const std::string& target, Placement
   }
 }
 
-const AdapterKind& kind_named(const std::string& name) {
-  for (const AdapterKind& kind : adapter_kinds) {
-    if (name == kind.name || name == kind.alias) {
-      return kind;
-    }
-  }
-  fail("train.433",
-       "the adapter \"" + name + "\" is unknown; did you mean \"" +
-           io::nearest_name(name, adapter_kinds, [](const AdapterKind& kind) { return std::string(kind.name); }) +
-           "\"?",
-       "--adapter");
-}
-
 bool truth_in(const std::string& text, const std::string& key, const std::string& where) {
   if (text != "true" && text != "false") {
     fail("train.431", key + " is \"" + text + "\", expected true or false", where);
@@ -268,6 +255,19 @@ std::vector<AdapterWords> adapters_in(const std::string& path) {
 
 }  // namespace
 
+const AdapterKind& kind_named(const std::string& name) {
+  for (const AdapterKind& kind : adapter_kinds) {
+    if (name == kind.name || name == kind.alias) {
+      return kind;
+    }
+  }
+  fail("train.433",
+       "the adapter \"" + name + "\" is unknown; did you mean \"" +
+           io::nearest_name(name, adapter_kinds, [](const AdapterKind& kind) { return std::string(kind.name); }) +
+           "\"?",
+       "--adapter");
+}
+
 Positions parse_positions(const std::string& text) {
   if (text == "all") {
     return every_position;
@@ -339,8 +339,10 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
       fail("train.431", flag + " is " + significant(found->second, 6) + ", expected " + expected, flag);
     }
   };
-  check("rank", [](double rank) { return rank >= 1 && rank == std::floor(rank); }, "a whole number of at least 1");
-  check("dropout", [](double dropout) { return dropout >= 0 && dropout < 1; }, "at least 0 and below 1");
+  check(
+      "rank", [](double rank) { return rank >= 1 && rank == std::floor(rank); }, "a whole number of at least 1");
+  check(
+      "dropout", [](double dropout) { return dropout >= 0 && dropout < 1; }, "at least 0 and below 1");
   if (!words.skeletons.empty() && kind.name != "pmss") {
     fail("train.434", "--skeletons has no meaning for the adapter \"" + words.name + "\", only for pmss",
          "--skeletons");

@@ -19,6 +19,9 @@ namespace graft::program {
 /// Refuses what plain flags say of an adapter (train.434), naming the first of them.
 void refuse_plain_flags(const AdapterWords& plain, const std::string& why);
 
+/// The kind of that name or alias (train.433).
+[[nodiscard]] const AdapterKind& kind_named(const std::string& name);
+
 /// Checks every word against the model (train.431 to train.434, train.436).
 [[nodiscard]] AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& config);
 

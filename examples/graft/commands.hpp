@@ -19,6 +19,7 @@ int merge(const MergeSettings& settings);
 int export_adapter(const ExportSettings& settings);
 int preview(const PreviewSettings& settings);
 int report(const ReportSettings& settings);
+int compare(const CompareSettings& settings);
 int select(const SelectSettings& settings);
 
 }  // namespace graft::program

@@ -5,6 +5,7 @@
 #include <cmath>  // ceil, isfinite
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>  // file_size
 #include <limits>
 #include <utility>  // move, pair
 
@@ -187,10 +188,7 @@ class Run {
   int run() {
     announce();
     if (s_.dry_run) {
-      engine().begin_training(training_);
-      try_steps(engine(), *batches_, data_.counts(), total_steps_, memory_.total);
-      std::fputs("dry run: nothing was kept, nothing was written\n", stderr);
-      return exit_success;
+      return dry_run();
     }
     if (resumption_.finished) {
       return say_finished();
@@ -284,6 +282,23 @@ class Run {
                                           : "; no chat template");
   }
 
+  int dry_run() {
+    engine().begin_training(training_);
+    const DryRun found = try_steps(engine(), *batches_, data_.counts(), total_steps_, memory_.total);
+    std::fputs("dry run: nothing was kept, nothing was written\n", stderr);
+    if (s_.json) {
+      const io::Json json = {{"parameters", models::parameter_count(session_.config())},
+                             {"trainable", trainable()},
+                             {"steps", total_steps_},
+                             {"tokens", found.tokens},
+                             {"seconds", found.seconds},
+                             {"forecast_peak_bytes", memory_.total},
+                             {"peak_bytes", found.peak}};
+      std::printf("%s\n", json.dump().c_str());
+    }
+    return exit_success;
+  }
+
   [[nodiscard]] bool goes_on() const { return !resumption_.checkpoint.empty() || resumption_.finished; }
 
   /// The same command as that of a run that has ended has nothing to do.
@@ -326,6 +341,8 @@ class Run {
             {"samples", samples_->json()},
             {"tokens", tokens_},
             {"seconds", train_seconds()},
+            {"step_seconds", step_seconds_},
+            {"peak_bytes", peak()},
             {"best_step", best_step_},
             {"best_score", score(best_score_)},
             {"waited", waited_},
@@ -352,6 +369,8 @@ class Run {
     samples_->remember(notes.value("samples", io::Json()));
     tokens_ = io::json_get<Index>(notes, "tokens", where);
     seconds_before_ = io::json_get<double>(notes, "seconds", where);
+    step_seconds_ = io::json_get_or(notes, "step_seconds", 0.0, where);
+    peak_before_ = io::json_get_or(notes, "peak_bytes", std::size_t{0}, where);
     best_step_ = io::json_get<Index>(notes, "best_step", where);
     waited_ = io::json_get<Index>(notes, "waited", where);
     left_out_ = io::json_get<Index>(notes, "left_out", where);
@@ -406,6 +425,7 @@ class Run {
       }
       steps_ = report.step;
       tokens_ += report.tokens;
+      step_seconds_ += report.seconds;
       note_loss(record);
       progress_->step(report);
       const bool epoch_ends = steps_ % batches_->per_epoch() == 0;
@@ -519,6 +539,9 @@ class Run {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count();
   }
 
+  /// Bytes of the largest resident set, that of the run that this one goes on with among them.
+  [[nodiscard]] std::size_t peak() const { return std::max(peak_before_, peak_memory()); }
+
   const Score& validate(Index step) {
     valid_score_ = valid_.measure(engine(), s_.data.batch_size);
     valid_losses_.push_back({step, valid_score_.loss});
@@ -566,7 +589,7 @@ class Run {
     std::fprintf(stderr, "saved %s after %s, %s tokens/s, peak memory %s\n", folder_.path().c_str(),
                  duration_text(train_seconds).c_str(),
                  with_commas(static_cast<Index>(static_cast<double>(tokens_) / std::max(train_seconds, 1e-9))).c_str(),
-                 bytes_text(peak_memory()).c_str());
+                 bytes_text(peak()).c_str());
     return interrupted() ? exit_interrupted : exit_success;
   }
 
@@ -582,6 +605,7 @@ class Run {
                        {"best_step", best_step_ < 0 ? io::Json() : io::Json(best_step_)},
                        {"loss", losses_.empty() ? io::Json() : io::Json(losses_.back().loss)},
                        {"valid_loss", valid_losses_.empty() ? io::Json() : io::Json(valid_losses_.back().loss)},
+                       {"adapter_bytes", std::filesystem::file_size(folder_.path("adapter_model.safetensors"))},
                        {"tokens", tokens_},
                        {"tokens_per_second", static_cast<double>(tokens_) / std::max(train_seconds, 1e-9)}};
     io::Json parts = io::Json::array();
@@ -590,36 +614,39 @@ class Run {
         parts.push_back({{"name", part.name}, {"bytes", part.bytes}});
       }
     }
-    return {
-        {"graft", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) + "." +
-                      std::to_string(GRAFT_VERSION_PATCH)},
-        {"settings", settings_json(resolved())},
-        {"identity", to_json(identity_)},
-        {"model",
-         {{"path", s_.model.model},
-          {"kind", session_.checkpoint().kind},
-          {"model_type", c.model_type},
-          {"parameters", models::parameter_count(c)},
-          {"trainable", trainable()},
-          {"layers", c.layers},
-          {"dim", c.dim},
-          {"vocab", c.vocab},
-          {"precision", engine().precision()},
-          {"backend", engine().backend()}}},
-        {"data", counts_json(s_.data.data, data_.counts())},
-        {"valid", valid_.json()},
-        {"valid_examples", valid_.size()},
-        {"retain", retain_.json()},
-        {"scores", {{"before", before_}, {"after", after}}},
-        {"machine", machine_json()},
-        {"samples", samples_->json()},
-        {"memory",
-         {{"forecast_bytes", memory_.json()},
-          {"parts", parts},
-          {"forecast_peak_bytes", memory_.total},
-          {"peak_bytes", peak_memory()}}},
-        {"times", {{"start_to_first_step", start_seconds_}, {"training", train_seconds}, {"all", process_seconds()}}},
-        {"result", result}};
+    return {{"graft", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) + "." +
+                          std::to_string(GRAFT_VERSION_PATCH)},
+            {"settings", settings_json(resolved())},
+            {"identity", to_json(identity_)},
+            {"model",
+             {{"path", s_.model.model},
+              {"kind", session_.checkpoint().kind},
+              {"model_type", c.model_type},
+              {"parameters", models::parameter_count(c)},
+              {"trainable", trainable()},
+              {"layers", c.layers},
+              {"dim", c.dim},
+              {"vocab", c.vocab},
+              {"precision", engine().precision()},
+              {"backend", engine().backend()}}},
+            {"data", counts_json(s_.data.data, data_.counts())},
+            {"valid", valid_.json()},
+            {"valid_examples", valid_.size()},
+            {"retain", retain_.json()},
+            {"scores", {{"before", before_}, {"after", after}}},
+            {"machine", machine_json()},
+            {"samples", samples_->json()},
+            {"memory",
+             {{"forecast_bytes", memory_.json()},
+              {"parts", parts},
+              {"forecast_peak_bytes", memory_.total},
+              {"peak_bytes", peak()}}},
+            {"times",
+             {{"start_to_first_step", start_seconds_},
+              {"steps", step_seconds_},
+              {"training", train_seconds},
+              {"all", process_seconds()}}},
+            {"result", result}};
   }
 
   [[nodiscard]] ResolvedRun resolved() { return {s_, adapters_, words_, training_, window_, engine().precision()}; }
@@ -654,6 +681,8 @@ class Run {
   Index waited_ = 0;  // validations since the best
   Index left_out_ = 0, left_out_in_a_row_ = 0;
   double seconds_before_ = 0;  // of the run that this one goes on with
+  std::size_t peak_before_ = 0;
+  double step_seconds_ = 0;  // of the steps alone
   double start_seconds_ = 0;
   Clock::time_point begin_;
 };

@@ -196,7 +196,8 @@ void add_survival_flags(CLI::App& app, FinetuneSettings& s) {
          "go on bit for bit. auto: from the last checkpoint in --out, or from the start where there is none; DIR: a "
          "run or one of its checkpoints, with the settings that it was started with")
       ->type_name("auto|DIR");
-  app.add_flag_callback("--auto-resume,--continue", [&s] { s.resume = "auto"; }, "the same as --resume auto");
+  app.add_flag_callback(
+      "--auto-resume,--continue", [&s] { s.resume = "auto"; }, "the same as --resume auto");
   app.add_option(
          "--on-nonfinite", s.on_nonfinite,
          "where loss or gradient becomes infinite or NaN: stop, with a checkpoint of the step before, or skip the "
@@ -220,7 +221,7 @@ void add_output_flags(CLI::App& app, FinetuneSettings& s) {
 }
 
 /// The flags of finetune, in groups that follow the work.
-void add_finetune_flags(CLI::App& app, FinetuneSettings& s, std::string& config) {
+void add_finetune_flags(CLI::App& app, FinetuneSettings& s) {
   const auto group = [&](const char* title) { app.option_defaults()->group(title); };
   group("What to train on what (the three that every run needs: --model, --data, --out)");
   add_model_flags(app, s.model);
@@ -235,12 +236,41 @@ void add_finetune_flags(CLI::App& app, FinetuneSettings& s, std::string& config)
   add_survival_flags(app, s);
   group("What it writes");
   add_output_flags(app, s);
-  group("Settings from a file");
+}
+
+void add_config_flag(CLI::App& app, std::string& config) {
   app.add_option(
          "--config", config,
          "JSON or YAML with any of these flags as keys, or with those of PEFT and axolotl; flags beside it rule. "
          "config.json of a run repeats it")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->group("Settings from a file");
+}
+
+/// The flags of eval.
+void add_eval_flags(CLI::App& app, EvalSettings& s) {
+  add_model_flags(app, s.model);
+  add_data_flags(app, s.data);
+  app.add_option("-a,--adapter,--adapter-path,--lora", s.adapter,
+                 "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+      ->type_name("DIR");
+  add_positions_flag(app, s.model.positions);
+  app.add_option("--choices", s.choices,
+                 "the records are questions: choose the likeliest of these answers, as in yes,no")
+      ->delimiter(',')
+      ->type_name("A,B,...");
+  app.add_option("--logits", s.logits, "write the logits of every token, tokens x vocabulary")->type_name("OUT.npy");
+  app.add_option("--task", s.task,
+                 "judge answers as a benchmark does: arc_easy, arc_challenge, openbookqa, boolq, sst2, commonsense, "
+                 "choice, gsm8k, drop, qa or perplexity; list explains them")
+      ->type_name("NAME");
+  app.add_flag("--apply-chat-template", s.apply_chat_template,
+               "--task: ask through the chat template (default: the prompt as it stands)");
+  app.add_option("--limit", s.limit, "--task: the first N items only")->type_name("N");
+  app.add_option("--max-tokens,--max-new-tokens", s.max_tokens,
+                 "--task: tokens of an answer at most (default: the task's)")
+      ->type_name("N");
+  app.add_flag("--json", s.json, "one JSON object on stdout");
 }
 
 /// Its long name without dashes.
@@ -271,6 +301,23 @@ std::map<std::string, std::vector<std::string>> given_words(const CLI::App& app)
     }
   }
   return words;
+}
+
+/// Reads a configuration as if its flags had been typed; `add` is what declares them.
+template <class Settings, class AddFlags>
+ConfigLine<Settings> line_of(const io::Json& config, const std::string& path, const AddFlags& add) {
+  ConfigLine<Settings> line;
+  CLI::App app;
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add(app, line.settings);
+  line.words = config_words(config, path, known_flags(app));
+  try {
+    app.parse(std::vector<std::string>(line.words.rbegin(), line.words.rend()));
+  } catch (const CLI::ParseError& error) {
+    fail("train.459", error.what(), path);
+  }
+  line.given = given_words(app);
+  return line;
 }
 
 /// What each row of a table of formats is, a line each.
@@ -306,6 +353,14 @@ void require_given(const std::string& value, const char* flag, const char* what)
 
 }  // namespace
 
+ConfigLine<FinetuneSettings> finetune_line(const io::Json& config, const std::string& path) {
+  return line_of<FinetuneSettings>(config, path, add_finetune_flags);
+}
+
+ConfigLine<EvalSettings> eval_line(const io::Json& config, const std::string& path) {
+  return line_of<EvalSettings>(config, path, add_eval_flags);
+}
+
 int run_command_line(int count, const char* const* arguments) {
   CLI::App app("Finetunes LLaMA-style models with small adapters: LoRA, PMSS, LoReFT and kin.", "graft");
   app.set_version_flag("--version", std::to_string(GRAFT_VERSION_MAJOR) + "." + std::to_string(GRAFT_VERSION_MINOR) +
@@ -317,7 +372,8 @@ int run_command_line(int count, const char* const* arguments) {
   FinetuneSettings tuning;
   CLI::App& finetune_app = *app.add_subcommand("finetune", "train an adapter on a model");
   std::string config;
-  add_finetune_flags(finetune_app, tuning, config);
+  add_finetune_flags(finetune_app, tuning);
+  add_config_flag(finetune_app, config);
   finetune_app.footer(
       "Example, in graft's own folder:\n"
       "  graft finetune --model examples/models/village --data examples/data/village/train.jsonl --no-eos \\\n"
@@ -328,33 +384,7 @@ int run_command_line(int count, const char* const* arguments) {
 
   EvalSettings evaluation;
   CLI::App& eval_app = *app.add_subcommand("eval", "loss, perplexity and accuracy on a data file");
-  add_model_flags(eval_app, evaluation.model);
-  add_data_flags(eval_app, evaluation.data);
-  eval_app
-      .add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
-      ->type_name("DIR");
-  add_positions_flag(eval_app, evaluation.model.positions);
-  eval_app
-      .add_option("--choices", evaluation.choices,
-                  "the records are questions: choose the likeliest of these answers, as in yes,no")
-      ->delimiter(',')
-      ->type_name("A,B,...");
-  eval_app.add_option("--logits", evaluation.logits, "write the logits of every token, tokens x vocabulary")
-      ->type_name("OUT.npy");
-  eval_app
-      .add_option("--task", evaluation.task,
-                  "judge answers as a benchmark does: arc_easy, arc_challenge, openbookqa, boolq, sst2, commonsense, "
-                  "choice, gsm8k, drop, qa or perplexity; list explains them")
-      ->type_name("NAME");
-  eval_app.add_flag("--apply-chat-template", evaluation.apply_chat_template,
-                    "--task: ask through the chat template (default: the prompt as it stands)");
-  eval_app.add_option("--limit", evaluation.limit, "--task: the first N items only")->type_name("N");
-  eval_app
-      .add_option("--max-tokens,--max-new-tokens", evaluation.max_tokens,
-                  "--task: tokens of an answer at most (default: the task's)")
-      ->type_name("N");
-  eval_app.add_flag("--json", evaluation.json, "one JSON object on stdout");
+  add_eval_flags(eval_app, evaluation);
   eval_app.footer(
       "Example, after that of finetune:\n"
       "  graft eval --model examples/models/village --adapter build/run --data examples/data/village/heldout.jsonl \\\n"
@@ -491,6 +521,31 @@ int run_command_line(int count, const char* const* arguments) {
   report_app.add_flag("--json", reporting.json, "one JSON object on stdout");
   report_app.footer("Example, after that of finetune:\n  graft report build/run --html build/report.html");
 
+  CompareSettings comparing;
+  CLI::App& compare_app = *app.add_subcommand(
+      "compare", "many runs of one study: adapters side by side under one budget, by task and seed");
+  compare_app.add_option("study", comparing.study, "JSON that names model, tasks, budget, adapters and seeds")
+      ->type_name("STUDY.json");
+  compare_app.add_option("-o,--out,--output-dir", comparing.out, "folder for the runs, the tables and the pictures")
+      ->type_name("DIR");
+  compare_app
+      .add_option("--results", comparing.results,
+                  "folder of one small JSON a finished run; what is there is not run again (default: DIR/results)")
+      ->type_name("DIR");
+  compare_app
+      .add_option("--only", comparing.only, "run only these adapters, or these tasks (several: repeat the flag)")
+      ->type_name("NAME")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  compare_app.add_flag("--dry-run", comparing.dry_run,
+                       "check everything, say what would be run and how long it may take, write nothing");
+  compare_app.footer(
+      "Example, in graft's own folder:\n"
+      "  graft compare examples/data/village/study.json --out build/study\n"
+      "Ctrl-C ends the run at hand with a checkpoint; the same command goes on. Where all is done it only writes "
+      "tables and\n"
+      "pictures again: table.md, table.csv, results.json, report.html and an SVG or two for each task "
+      "(docs/compare.md).");
+
   SelectSettings selection;
   CLI::App& select_app = *app.add_subcommand("select", "choose PMSS's columns and rows once, and say what they keep");
   select_app
@@ -526,7 +581,7 @@ int run_command_line(int count, const char* const* arguments) {
       "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
 
   for (CLI::App* sub : {&finetune_app, &preview_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app,
-                        &export_app, &report_app, &select_app}) {
+                        &export_app, &report_app, &compare_app, &select_app}) {
     sub->allow_extras();
   }
   app.footer(
@@ -576,8 +631,8 @@ int run_command_line(int count, const char* const* arguments) {
   const auto chosen = app.get_subcommands();
   if (chosen.empty()) {
     const auto left = app.remaining();
-    const std::vector<std::string> names = {"finetune", "preview", "eval",   "generate", "chat",
-                                            "inspect",  "merge",   "export", "report",   "select"};
+    const std::vector<std::string> names = {"finetune", "preview", "eval",   "generate", "chat",  "inspect",
+                                            "merge",    "export",  "report", "compare",  "select"};
     if (left.empty()) {
       std::fputs(app.help().c_str(), stderr);
       return exit_error;
@@ -596,6 +651,11 @@ int run_command_line(int count, const char* const* arguments) {
   }
   if (chosen.front() == &report_app) {
     return report(reporting);
+  }
+  if (chosen.front() == &compare_app) {
+    require_given(comparing.study, "STUDY.json", "a study (docs/compare.md)");
+    require_given(comparing.out, "--out", "a folder for what comes of it");
+    return compare(comparing);
   }
   const char* const model_what = "a Hugging Face folder, a .gguf file or a llama2.c .bin file";
   if (chosen.front() == &finetune_app) {

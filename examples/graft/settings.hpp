@@ -189,4 +189,12 @@ struct ReportSettings {
   bool json = false;
 };
 
+struct CompareSettings {
+  std::string study;
+  std::string out;
+  std::string results;            // empty: out/results
+  std::vector<std::string> only;  // adapters or tasks; empty: all
+  bool dry_run = false;
+};
+
 }  // namespace graft::program

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "words.hpp"
 
-#include <algorithm>  // max
+#include <algorithm>  // count_if, max
 #include <array>
 #include <cstdio>
 
@@ -49,19 +49,23 @@ std::string fixed(double number, int digits) {
   return buffer.data();
 }
 
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
 std::string columns_text(const std::vector<std::vector<std::string>>& rows, int indent) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t c = 0; c < row.size(); ++c) {
-      widths[c] = std::max(widths[c], row[c].size());
+      widths[c] = std::max(widths[c], width_of(row[c]));
     }
   }
   std::string text;
   for (const auto& row : rows) {
     std::string line(static_cast<std::size_t>(indent), ' ');
     for (std::size_t c = 0; c < row.size(); ++c) {
-      const std::string padding(widths[c] - row[c].size(), ' ');
+      const std::string padding(widths[c] - width_of(row[c]), ' ');
       line += c == 0 ? row[c] + padding : "  " + padding + row[c];
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -21,6 +22,8 @@ namespace graft::program {
 /// A number with so many digits after the point.
 [[nodiscard]] std::string fixed(double number, int digits);
 
+/// Characters of UTF-8 text.
+[[nodiscard]] std::size_t width_of(std::string_view text);
 /// Rows in aligned columns, each line with `indent` spaces before it; columns but the first are set to the right.
 [[nodiscard]] std::string columns_text(const std::vector<std::vector<std::string>>& rows, int indent);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of `graft report --html`. Whatever comes from a file is put on it by textContent only, never as markup.
+// The page of `graft report --html` and `graft compare`. Whatever comes from a file is put on it by textContent only, never as markup.
 "use strict";
-const { runs } = JSON.parse(document.getElementById("data").textContent);
+const { runs, comparison } = JSON.parse(document.getElementById("data").textContent);
 
 // Okabe and Ito's colours, which colour-blind people tell apart; the pattern of the line says the same once more.
 const PALETTES = {
@@ -69,27 +69,21 @@ const COLUMNS = [
   ["status", (r) => at(r.run, "result", "status"), String],
 ].filter(([, value], i) => i === 0 || runs.some((r) => isNumber(value(r)) || typeof value(r) === "string"));
 
-function runTable() {
+/// A table whose titles sort it. A column is [title, value of an item, how a known value is written]; `decorate(cell, item)` adds to first cells.
+function sortable(id, columns, items, decorate = () => {}) {
   const body = element("tbody");
   const known = (x) => isNumber(x) || typeof x === "string";
-  const rows = runs.map((run, i) => {
-    const box = element("input", { type: "checkbox", checked: true, ariaLabel: `show ${run.name}`,
-      onchange: () => { run.shown = box.checked; redraw(); } });
-    const swatch = element("span", { className: "swatch" });
-    run.paint = () => {
-      swatch.style.borderTopColor = colour(i);
-      swatch.style.borderTopStyle = DASHES[i % DASHES.length].length > 0 ? "dashed" : "solid";
-    };
-    const cells = COLUMNS.map(([, value, format], c) => {
-      const x = value(run);
-      const cell = element("td", { textContent: known(x) ? format(x) : "–" });
-      if (c === 0) { cell.prepend(box, swatch); }
+  const rows = items.map((item) => {
+    const cells = columns.map(([, value, format], c) => {
+      const x = value(item);
+      const cell = element("td", { textContent: known(x) ? format(x, item) : "–" });
+      if (c === 0) { decorate(cell, item); }
       return cell;
     });
-    return { row: element("tr", {}, ...cells), values: COLUMNS.map(([, value]) => value(run)) };
+    return { row: element("tr", {}, ...cells), values: columns.map(([, value]) => value(item)) };
   });
   const order = (list) => body.replaceChildren(...list.map(({ row }) => row));
-  const heads = COLUMNS.map(([title], c) => {
+  const heads = columns.map(([title], c) => {
     const head = element("th", { scope: "col" });
     head.append(element("button", { type: "button", textContent: title, onclick: () => {
       const up = head.ariaSort !== "ascending";
@@ -106,8 +100,19 @@ function runTable() {
   });
   order(rows);
   return element("div", { className: "wide" },
-    element("table", { id: "runs" }, element("thead", {}, element("tr", {}, ...heads)), body));
+    element("table", { id }, element("thead", {}, element("tr", {}, ...heads)), body));
 }
+
+const runTable = () => sortable("runs", COLUMNS, runs, (cell, run) => {
+  const box = element("input", { type: "checkbox", checked: true, ariaLabel: `show ${run.name}`,
+    onchange: () => { run.shown = box.checked; redraw(); } });
+  const swatch = element("span", { className: "swatch" });
+  run.paint = () => {
+    swatch.style.borderTopColor = colour(run.number);
+    swatch.style.borderTopStyle = DASHES[run.number % DASHES.length].length > 0 ? "dashed" : "solid";
+  };
+  cell.prepend(box, swatch);
+});
 
 // --- charts -----------------------------------------------------------------------------------------------------------
 const drawings = [];  // functions that draw with the colours and the runs of now
@@ -165,6 +170,47 @@ function memoryChart() {
       scales: { x: axis("MiB", { stacked: true }), y: { stacked: true } },
       plugins: { legend: { position: "bottom", labels: { boxWidth: 12 } } } } };
   })];
+}
+
+// --- the comparison of a study ------------------------------------------------------------------------------------------
+const SHAPES = ["circle", "rect", "triangle", "rectRot", "star", "crossRot"];
+
+function comparisonTable(task, number) {
+  const factor = task.share ? 100 : 1, digits = task.share ? 1 : 4;
+  const spread = (row) => (isNumber(row.deviation) ? ` ± ${(factor * row.deviation).toFixed(digits)}` : "");
+  const columns = [
+    ["adapter", (r) => r.name, String],
+    [task.metric + (task.share ? " %" : ""), (r) => (isNumber(r.quality) ? factor * r.quality : null), (x, r) => x.toFixed(digits) + spread(r)],
+    ["old text perplexity", (r) => r.retained, significant],
+    ["seeds", (r) => r.status, String],
+    ["trainable", (r) => r.trainable, commas],
+    ["file", (r) => r.file_bytes, bytes],
+    ["peak memory", (r) => r.peak_bytes, bytes],
+    ["tokens/s", (r) => r.tokens_per_second, commas],
+    ["seconds", (r) => r.seconds, fixed(1)],
+    ["steps", (r) => r.steps, commas],
+    ["rate", (r) => r.rate, significant],
+  ].filter(([, value], i) => i === 0 || task.rows.some((r) => isNumber(value(r)) || typeof value(r) === "string"));
+  return sortable(`task${number}`, columns, task.rows);
+}
+
+/// Quality against a cost: a mark for each adapter, its spread over seeds as a line.
+function scatter(task, title, cost) {
+  const factor = task.share ? 100 : 1;
+  const rows = task.rows.filter((row) => isNumber(row.quality) && isNumber(row[cost]) && row[cost] > 0);
+  const families = [...new Set(rows.map((row) => row.family))];
+  const ends = (row) => [-1, 1].map((side) => ({ x: row[cost], y: factor * (row.quality + side * (row.deviation || 0)) }));
+  return chart(`${task.name}: ${task.metric} by ${title}`, "A mark is an adapter, its line the standard deviation over seeds; shapes and colours are methods.", () => ({
+    type: "scatter",
+    data: { datasets: [
+      ...families.map((family, i) => ({ label: family, pointStyle: SHAPES[i % SHAPES.length], pointRadius: 6, borderColor: colour(i), backgroundColor: colour(i),
+        data: rows.filter((row) => row.family === family).map((row) => ({ x: row[cost], y: factor * row.quality, name: row.name })) })),
+      ...rows.map((row) => ({ type: "line", label: "", pointRadius: 0, pointHitRadius: 0, borderWidth: 1.5, borderColor: colour(families.indexOf(row.family)), data: ends(row) }))] },
+    options: { animation: false, maintainAspectRatio: false,
+      plugins: { legend: { position: "bottom", labels: { usePointStyle: true, filter: (item) => item.text !== "" } },
+        tooltip: { filter: (item) => item.raw.name !== undefined, callbacks: { label: (item) => `${item.raw.name}: ${significant(item.raw.y)}` } } },
+      scales: { x: axis(title, { type: "logarithmic" }), y: axis(task.metric + (task.share ? " %" : "")) } },
+  }));
 }
 
 // --- pictures ---------------------------------------------------------------------------------------------------------
@@ -287,9 +333,13 @@ function samples(run) {
 }
 
 // --- the page ---------------------------------------------------------------------------------------------------------
-document.getElementById("page").append(element("h1", { textContent: "graft report" }),
+document.getElementById("page").append(element("h1", { textContent: comparison ? `graft compare: ${comparison.name}` : "graft report" }),
   element("p", { textContent: `${runs.length} ${runs.length === 1 ? "run" : "runs"} of ${[...new Set(runs.map((run) => at(run.run, "model", "path")))].join(", ")}` }));
-section("Runs", "A click on a title sorts; the boxes choose what the pictures show.", runTable());
+(comparison ? comparison.tasks : []).forEach((task, i) => {
+  section(task.name, `${comparison.note}. A click on a title sorts.`, comparisonTable(task, i),
+    element("div", { className: "charts" }, scatter(task, "trainable parameters", "trainable"), scatter(task, "seconds of training steps", "seconds")));
+});
+section(comparison ? "Runs of the first seed" : "Runs", "A click on a title sorts; the boxes choose what the pictures show.", runTable());
 section("Training", "Lines of loss and speed are running means where steps are many.", element("div", { className: "charts" },
   ...lines("Training loss", "Mean over the labelled tokens of a step.", "loss", (run) => series(run, "loss"), { mean: true }),
   ...lines("Validation loss", "Measured at the start, after each epoch and where asked for.", "loss", (run) => validation(run, "loss"), { dots: true }),
