@@ -4,6 +4,10 @@
 #pragma once
 
 #include <graft/adapter.hpp>
+#include <graft/backend.hpp>
+#include <graft/optimizer.hpp>
+#include <graft/schedule.hpp>
+#include <graft/version.hpp>
 #include <graft/adapters/attached.hpp>
 #include <graft/adapters/bias.hpp>
 #include <graft/adapters/bottleneck.hpp>
@@ -39,7 +43,6 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
-#include <graft/backend.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -166,11 +169,9 @@
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
-#include <graft/optimizer.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>
 #include <graft/optimizers/sgd.hpp>
-#include <graft/schedule.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/schedules/cosine.hpp>
 #include <graft/schedules/linear.hpp>
@@ -204,16 +205,19 @@
 #include <graft/train/checkpoint.hpp>
 #include <graft/train/choices.hpp>
 #include <graft/train/dataset.hpp>
+#include <graft/train/dpo.hpp>
 #include <graft/train/epoch.hpp>
 #include <graft/train/epoch_batches.hpp>
 #include <graft/train/evaluate.hpp>
 #include <graft/train/first_non_finite.hpp>
 #include <graft/train/generate.hpp>
+#include <graft/train/load_preferences.hpp>
 #include <graft/train/loss_mean.hpp>
 #include <graft/train/make_example.hpp>
+#include <graft/train/objective.hpp>
+#include <graft/train/preference.hpp>
 #include <graft/train/probe.hpp>
 #include <graft/train/receipt.hpp>
 #include <graft/train/record.hpp>
 #include <graft/train/run_identity.hpp>
 #include <graft/train/trainer.hpp>
-#include <graft/version.hpp>

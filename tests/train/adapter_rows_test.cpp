@@ -6,6 +6,7 @@
 #include <graft/train/generate.hpp>
 
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/tiny_llama.hpp"
 
 using namespace graft;
@@ -32,35 +33,19 @@ TEST_CASE("batched generation where each row uses another adapter gives what one
   const std::vector<Index> adapter = {1, 0, 2, 1};
   constexpr Index most = 9;
 
-  std::vector<Ids> together(prompts.size());
-  std::vector<Ids> pending = prompts;
-  std::vector<Index> position(prompts.size());
-  models::LlamaRun<Model, Tuned> run;
-  models::KeyStore<double> store(model.config, std::ssize(prompts), 16);
-  Tensor<double> logits(std::ssize(prompts), model.config.vocab);
-  for (Index step = 0; step < most; ++step) {
-    Ragged batch;
-    Ids tokens;
-    std::vector<Index> last;
-    for (std::size_t i = 0; i < prompts.size(); ++i) {
-      batch.push(std::ssize(pending[i]), std::ssize(prompts[i]), position[i], adapter[i]);
-      tokens.insert(tokens.end(), pending[i].begin(), pending[i].end());
-      position[i] += std::ssize(pending[i]);
-      last.push_back(batch.tokens() - 1);
-    }
-    run.forward(be, model, bank, batch, tokens, std::ssize(last), {}, &store);
-    run.logits(be, model, last, logits.view());
-    for (std::size_t i = 0; i < prompts.size(); ++i) {
-      const std::span<const double> row(logits.view().row(static_cast<Index>(i)),
-                                        static_cast<std::size_t>(logits.cols()));
-      together[i].push_back(train::sample(row, {}, step));
-      pending[i] = {together[i].back()};
-    }
-  }
+  const auto go_on = [](auto...) { return true; };
+  const std::vector<Ids> together =
+      train::generate_batch(be, model, std::span<Tuned* const>(bank), std::span<const Index>(adapter),
+                            std::span<const Ids>(prompts), {.most = most}, go_on);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     Tuned* const alone = adapter[i] > 0 ? bank[adapter[i] - 1] : nullptr;
-    CHECK(together[i] ==
-          train::generate(be, model, alone, prompts[i], {.most = most}, [](std::int32_t) { return true; }));
+    CHECK(together[i] == train::generate(be, model, alone, prompts[i], {.most = most}, go_on));
   }
   CHECK((together[0] != together[1] && together[1] != together[2] && together[0] != together[2]));
+  for (const std::vector<Index>& wrong : {std::vector<Index>{1, 0, 2}, {1, 0, 3, 1}, {1, 0, -1, 1}}) {
+    CHECK(test::error_of([&] {
+            (void)train::generate_batch(be, model, std::span<Tuned* const>(bank), std::span<const Index>(wrong),
+                                        std::span<const Ids>(prompts), {.most = most}, go_on);
+          }).id() == "shape.149");
+  }
 }

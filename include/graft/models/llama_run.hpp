@@ -49,7 +49,6 @@ class LlamaRun {
     measure(be, model, bank, batch, labelled, options);
     arena_.reserve();
     lay_out(be, model, batch, labelled);
-
     positions_.clear();
     for (Index i = 0; i < batch.sequences(); ++i) {
       for (Index j = 0; j < batch.length(i); ++j) {
@@ -140,8 +139,15 @@ class LlamaRun {
     }
     return sum;
   }
-  /// (N,1) of the last loss().
-  [[nodiscard]] View<const C> row_nll() const { return nll_; }
+  [[nodiscard]] View<const C> row_nll() const { return nll_; }  ///< (N,1) of the last loss()
+  /// Multiplies what loss() left of the gradient in some rows, where how much they count follows from their likelihood. A
+  /// trained head or last norm has taken its gradient by then: train.411.
+  void weigh(const B& be, const Model& model, RowRange rows, C factor) {
+    if (grafts_.any(0, site::head | site::final_norm | (model.config.tied_head ? site::embedding : site::none))) {
+      fail("train.411", "a loss that weighs whole sequences needs a frozen head, with its norm and its embedding");
+    }
+    be.scale(factor, dx_.middle_rows(rows.begin, rows.rows));
+  }
 
   /// Sends the gradient that loss() left down to the lowest graft, adding to the gradients of all parameters.
   void backward(const B& be, const Model& model) {
@@ -388,8 +394,7 @@ class LlamaRun {
   View<C> rotations_, stream_, dx_, nll_;
   View<C> logits_, head_input_, head_normed_, head_gradient_, head_normed_gradient_;
   View<S> rounded_logits_, head_operand_;
-  bool keep_ = false;
-  bool recompute_ = false;
+  bool keep_ = false, recompute_ = false;
 };
 
 }  // namespace graft::models

@@ -8,7 +8,7 @@
 
 #include <graft/models/checkpoint.hpp>
 #include <graft/models/llama_run.hpp>
-#include <graft/train/batch.hpp>
+#include <graft/train/objective.hpp>
 
 namespace graft::train {
 
@@ -47,9 +47,10 @@ template <class AttachedType>
 /// Walks a step again in the order in which it computes: values of the parameters, embedded tokens, hidden state after each
 /// block, logits, and the gradients from the last layer to the first. The name of the first that is not finite, or an empty
 /// string. `recompute` as in RunOptions, `dropout(part)` gives the masks of batch number `part`; gradients are spent. Costs one step without an update.
-template <class Run, class B, class Model, class AttachedType, class Dropout>
+template <class Run, class B, class Model, class AttachedType, objective Objective, class Dropout>
 [[nodiscard]] std::string first_non_finite(Run& run, const B& be, const Model& model, AttachedType& attached,
-                                           std::span<const Batch> batches, bool recompute, Dropout&& dropout) {
+                                           Objective& lowered, std::span<const typename Objective::Batch> batches,
+                                           bool recompute, Dropout&& dropout) {
   using C = typename AttachedType::Scalar;
   std::string found;
   attached.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
@@ -60,7 +61,7 @@ template <class Run, class B, class Model, class AttachedType, class Dropout>
   });
   std::uint64_t part = 0;
   AttachedType* const bank[] = {&attached};
-  for (const Batch& batch : batches) {
+  for (const typename Objective::Batch& batch : batches) {
     if (!found.empty()) {
       return found;
     }
@@ -71,7 +72,7 @@ template <class Run, class B, class Model, class AttachedType, class Dropout>
     };
     run.forward(be, model, bank, batch.ragged, batch.tokens, batch.labelled(),
                 {.keep = true, .recompute = recompute, .dropout = dropout(part++)}, nullptr, look);
-    (void)run.loss(be, model, batch.rows, batch.targets, C{1} / C(static_cast<real_type<C>>(batch.labelled())));
+    (void)lowered.loss(be, model, run, batch, 1.0 / static_cast<double>(lowered.terms(batch)));
     if (found.empty() && !detail::all_finite(run.row_nll())) {
       found = "the logits";
     }

@@ -6,7 +6,7 @@
 // (Holtzman et al., "The curious case of neural text degeneration", arXiv 1904.09751). Edits of a prompt's positions see it whole.
 #pragma once
 
-#include <algorithm>  // find, max, max_element, min, sort
+#include <algorithm>  // all_of, find, max, max_element, min, sort
 #include <cmath>      // exp
 #include <cstdint>
 #include <span>
@@ -70,27 +70,32 @@ template <class C>
   return candidates[kept - 1].id;
 }
 
-/// The generated ids of each prompt: the prompts go through the model together, each ends for itself, and each gets what
-/// generate() alone would give it. `on_token`(i, id) -> bool is told of every token of prompt i; false ends that text. A null
-/// `attached` is the bare model; a prompt that leaves no room in the window is train.440.
+/// The generated ids of each prompt: the prompts go through the model together, prompt i through adapter `adapters[i]` of the
+/// bank (0 = none), each ends for itself, and each gets what generate() alone would give it. `on_token`(i, id) -> bool is
+/// told of every token of prompt i; false ends that text. A prompt that leaves no room in the window is train.440.
 template <class Model, class AttachedType, class OnToken>
-[[nodiscard]] std::vector<std::vector<std::int32_t>> generate_batch(const typename Model::Backend& be,
-                                                                    const Model& model, AttachedType* attached,
-                                                                    std::span<const std::vector<std::int32_t>> prompts,
-                                                                    const GenerateOptions& options,
-                                                                    OnToken&& on_token) {
+[[nodiscard]] std::vector<std::vector<std::int32_t>> generate_batch(
+    const typename Model::Backend& be, const Model& model, std::span<AttachedType* const> bank,
+    std::span<const Index> adapters, std::span<const std::vector<std::int32_t>> prompts, const GenerateOptions& options,
+    OnToken&& on_token) {
   using C = typename Model::C;
   struct Sequence {
     std::vector<std::int32_t> pending;  // not yet read
     Index position = 0;                 // already read
     Index most = 0;                     // tokens to generate
+    Index adapter = 0;                  // of the bank
+    Index inserted = 0;                 // placeholders that it fills
   };
-  const Index inserted = attached != nullptr ? attached->inserted() : 0;
-  const Index window = model.config.context - inserted;
+  const bool named =
+      std::all_of(adapters.begin(), adapters.end(), [&](Index a) { return a >= 0 && a <= std::ssize(bank); });
+  require(adapters.size() == prompts.size() && named, "shape.149",
+          "generate_batch: every prompt names an adapter of the bank, counted from 1, or 0 for none");
   std::vector<Sequence> sequences;
   Index room = 0;
-  for (const std::vector<std::int32_t>& prompt : prompts) {
-    const auto length = static_cast<Index>(prompt.size());
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const Index inserted = adapters[i] > 0 ? bank[static_cast<std::size_t>(adapters[i] - 1)]->inserted() : 0;
+    const Index window = model.config.context - inserted;
+    const Index length = std::ssize(prompts[i]);
     if (length == 0 || length >= window) {
       fail("train.440", "the prompt has " + std::to_string(length) + " tokens, expected 1 to " +
                             std::to_string(window - 1) + ": the model's window is " +
@@ -99,14 +104,14 @@ template <class Model, class AttachedType, class OnToken>
     }
     Sequence& added = sequences.emplace_back();
     added.pending.assign(static_cast<std::size_t>(inserted), 0);
-    added.pending.insert(added.pending.end(), prompt.begin(), prompt.end());
+    added.pending.insert(added.pending.end(), prompts[i].begin(), prompts[i].end());
     added.most = std::min(options.most, window - length);
+    added.adapter = adapters[i];
+    added.inserted = inserted;
     room = std::max(room, inserted + length + added.most);
   }
   models::LlamaRun<Model, AttachedType> run;
   models::KeyStore<C> store(model.config, std::ssize(prompts), room);
-  AttachedType* const bank[] = {attached};
-  const std::span<AttachedType* const> adapters(bank, attached != nullptr ? 1 : 0);
   Tensor<C> memory(std::ssize(prompts), model.config.vocab);
   std::vector<std::vector<std::int32_t>> generated(prompts.size());
   for (Index i = 0; i < std::ssize(sequences); ++i) {
@@ -123,14 +128,14 @@ template <class Model, class AttachedType, class OnToken>
       for (const Index slot : store.slots) {
         const auto i = static_cast<std::size_t>(slot);
         Sequence& sequence = sequences[i];
-        batch.push(std::ssize(sequence.pending), std::ssize(prompts[i]), sequence.position, attached != nullptr ? 1 : 0,
-                   inserted);
+        batch.push(std::ssize(sequence.pending), std::ssize(prompts[i]), sequence.position, sequence.adapter,
+                   sequence.inserted);
         batch.carry(options.subspace);
         tokens.insert(tokens.end(), sequence.pending.begin(), sequence.pending.end());
         sequence.position += std::ssize(sequence.pending);
         last.push_back(batch.tokens() - 1);
       }
-      run.forward(be, model, adapters, batch, tokens, std::ssize(last), {.continues = continues}, &store);
+      run.forward(be, model, bank, batch, tokens, std::ssize(last), {.continues = continues}, &store);
       continues = true;
       const View<C> logits = memory.view().middle_rows(0, std::ssize(last));
       run.logits(be, model, last, logits);
@@ -152,6 +157,20 @@ template <class Model, class AttachedType, class OnToken>
     }
   });
   return generated;
+}
+
+/// The same where all go through one adapter; null: the bare model.
+template <class Model, class AttachedType, class OnToken>
+[[nodiscard]] std::vector<std::vector<std::int32_t>> generate_batch(const typename Model::Backend& be,
+                                                                    const Model& model, AttachedType* attached,
+                                                                    std::span<const std::vector<std::int32_t>> prompts,
+                                                                    const GenerateOptions& options,
+                                                                    OnToken&& on_token) {
+  AttachedType* const bank[] = {attached};
+  const Index members = attached != nullptr ? 1 : 0;
+  const std::vector<Index> adapters(prompts.size(), members);
+  return generate_batch(be, model, std::span<AttachedType* const>(bank, static_cast<std::size_t>(members)),
+                        std::span<const Index>(adapters), prompts, options, on_token);
 }
 
 /// The same of one prompt. `on_token`(id) -> bool is told of each token; false ends the text.

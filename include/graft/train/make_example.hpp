@@ -5,7 +5,7 @@
 // followed by its completion as they stand. The token that ends an answer is trained, nothing after it is kept.
 #pragma once
 
-#include <algorithm>  // min, mismatch
+#include <algorithm>  // count_if, min, mismatch
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -96,6 +96,9 @@ namespace detail {
   const text::ChatTemplate plain(text::ChatStyle::plain, "", "",
                                  tokenizer.eos() ? std::string(tokenizer.token(*tokenizer.eos())) : std::string());
   text::Rendered rendered = (options.chat != nullptr ? *options.chat : plain).render(record.messages, false);
+  const auto given = std::count_if(record.messages.begin(), record.messages.begin() + record.given,
+                                   [](const text::Message& message) { return message.role == "assistant"; });
+  rendered.trained.erase(rendered.trained.begin(), rendered.trained.begin() + given);
   if (!rendered.trained.empty()) {
     rendered.text.resize(static_cast<std::size_t>(rendered.trained.back().second));  // what follows predicts nothing
   }

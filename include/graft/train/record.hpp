@@ -26,6 +26,7 @@ inline constexpr std::string_view record_keys =
 struct Record {
   std::string_view keys;                ///< those it was recognised by
   std::vector<text::Message> messages;  ///< for a chat template
+  Index given = 0;                      ///< of them, the first ones that are prompt, whoever speaks there
   std::string prompt;                   ///< for a model without one
   std::string completion;               ///< trained; where prompt and messages are empty, a text
   std::vector<std::int32_t> ids;        ///< used as they stand

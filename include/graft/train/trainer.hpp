@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trainer: one optimizer step after another on what is attached to a model. The loss is the mean over the labelled tokens
-// of the whole accumulated batch, however it was cut. A step that would spoil the parameters is not taken.
+// Trainer: one optimizer step after another on what is attached to a model. The loss is the objective's mean over the whole
+// accumulated batch, however it was cut: over its labelled tokens, unless told otherwise. A step that would spoil the
+// parameters is not taken.
 #pragma once
 
 #include <algorithm>  // min
@@ -14,6 +15,7 @@
 #include <graft/train/batch.hpp>
 #include <graft/train/first_non_finite.hpp>
 #include <graft/train/loss_mean.hpp>
+#include <graft/train/objective.hpp>
 
 namespace graft::train {
 
@@ -34,11 +36,11 @@ enum class Verdict { applied, not_finite, spike };
 /// What one step did; `loss` and `gradient_norm` are taken before the update and before clipping.
 struct StepReport {
   Index step = 0;                      ///< from 1
-  double loss = 0;                     ///< mean over the labelled tokens
+  double loss = 0;                     ///< the objective's mean
   double rate = 0;                     ///< with the schedule's factor
   double gradient_norm = 0;            ///< of all gradients together
   Index tokens = 0;                    ///< that went through the model
-  Index labelled = 0;                  ///< that the loss counts
+  Index labelled = 0;                  ///< that are predicted
   double seconds = 0;                  ///< wall clock
   Verdict verdict = Verdict::applied;  ///< whether the parameters moved
 };
@@ -52,16 +54,23 @@ struct TrainerProgress {
 };
 
 /// Holds the optimizer's state and the memory of the passes. Model and attached outlive it.
-template <class Model, class AttachedType, optimizer Optimizer, schedule Schedule>
+template <class Model, class AttachedType, optimizer Optimizer, schedule Schedule, objective Objective = TokenMean>
 class Trainer {
  public:
-  using B = typename Model::Backend;  ///< the backend
-  using C = typename Model::C;        ///< of the parameters
+  using B = typename Model::Backend;        ///< the backend
+  using C = typename Model::C;              ///< of the parameters
+  using Batch = typename Objective::Batch;  ///< what a step is made of
 
   /// Backend, model and attached outlive this; nothing attached is train.401.
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
-          TrainerSettings settings)
-      : be_(be), model_(model), attached_(attached), optimizer_(method), schedule_(rates), settings_(settings) {
+          TrainerSettings settings, Objective lowered = {})
+      : be_(be),
+        model_(model),
+        attached_(attached),
+        optimizer_(method),
+        schedule_(rates),
+        settings_(settings),
+        objective_(lowered) {
     attached_.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
       parameters_.push_back(&p);
       states_.push_back(start_state(optimizer_, name, p));
@@ -76,9 +85,11 @@ class Trainer {
   StepReport step(std::span<const Batch> batches) {
     const auto begin = std::chrono::steady_clock::now();
     StepReport report;
+    Index terms = 0;
     for (const Batch& batch : batches) {
       report.tokens += batch.ragged.tokens();
       report.labelled += batch.labelled();
+      terms += objective_.terms(batch);
     }
     if (report.labelled == 0) {
       fail("train.402", "a batch has no labelled token: nothing can be learnt from it");
@@ -86,14 +97,15 @@ class Trainer {
     for (Parameter<C>* const p : parameters_) {
       be_.fill(0, p->gradient.view());
     }
-    const double mean = 1.0 / static_cast<double>(report.labelled);
+    const double mean = 1.0 / static_cast<double>(terms);
     double total = 0;
+    objective_.begin();
     AttachedType* const bank[] = {&attached_};
     std::uint64_t part = 0;
     for (const Batch& batch : batches) {
       run_.forward(be_, model_, bank, batch.ragged, batch.tokens, batch.labelled(),
                    {.keep = true, .recompute = settings_.recompute, .dropout = dropout(part++)});
-      total += run_.loss(be_, model_, batch.rows, batch.targets, static_cast<C>(mean));
+      total += objective_.loss(be_, model_, run_, batch, mean);
       run_.backward(be_, model_);
     }
     report.step = progress_.steps + 1;
@@ -117,7 +129,7 @@ class Trainer {
   /// After a step that was not finite: which tensor of it was the first to be so ("the hidden state after block 5"), found
   /// by walking the step again. Empty where all are finite.
   [[nodiscard]] std::string first_non_finite(std::span<const Batch> batches) {
-    return train::first_non_finite(run_, be_, model_, attached_, batches, settings_.recompute,
+    return train::first_non_finite(run_, be_, model_, attached_, objective_, batches, settings_.recompute,
                                    [&](std::uint64_t part) { return dropout(part); });
   }
 
@@ -131,6 +143,8 @@ class Trainer {
   [[nodiscard]] const Arena& arena() const { return run_.arena(); }
   /// What is trained.
   [[nodiscard]] AttachedType& attached() const { return attached_; }
+  /// What is lowered, with what it tells of the last step.
+  [[nodiscard]] const Objective& objective() const { return objective_; }
   /// Calls visit(name, view) for all tensors that a run remembers: each parameter's value, and its state as
   /// "<parameter>.optimizer.<part>".
   template <class Visitor>
@@ -186,6 +200,7 @@ class Trainer {
   Optimizer optimizer_;
   Schedule schedule_;
   TrainerSettings settings_;
+  Objective objective_;
   models::LlamaRun<Model, AttachedType> run_;
   std::vector<Parameter<C>*> parameters_;
   std::vector<typename Optimizer::template State<C>> states_;
