@@ -36,8 +36,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// What the words ask for, each kind at most once.
-std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const FinetuneSettings& s,
-                                        const models::LlamaConfig& config) {
+std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const models::LlamaConfig& config) {
   std::vector<AdapterRequest> requests;
   for (const AdapterWords& words : adapters) {
     const AdapterRequest& added = requests.emplace_back(request_of(words, config));
@@ -47,9 +46,6 @@ std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapter
            "the adapter \"" + words.name +
                "\" is asked for twice, expected each once; a target and layers may name several places",
            "--adapter");
-    }
-    if (s.format == "peft" && !added.kind->peft) {
-      fail("train.434", "the adapter \"" + words.name + "\" cannot be written as a PEFT LoRA", "--format");
     }
   }
   return requests;
@@ -138,7 +134,7 @@ class Run {
   explicit Run(const FinetuneSettings& settings)
       : s_(settings),
         resumption_(resumption_of(s_.resume, s_.out)),
-        folder_(s_.out, s_.overwrite || goes_on() || resumption_.anew),
+        folder_(s_.out, s_.overwrite || s_.out.empty() || goes_on() || resumption_.anew),  // a dry run needs none
         checkpoints_(s_.out, s_.keep),
         words_(s_.init_adapter.empty() ? adapters_of(s_) : std::vector<AdapterWords>()),
         session_(s_.model, s_.init_adapter, trains_weights(words_)),
@@ -154,8 +150,9 @@ class Run {
       retain_ = TestSet(session_, s_.data, s_.retain, window_, {});
     }
     if (s_.init_adapter.empty()) {
-      engine().attach(requests_of(words_, s_, session_.config()), s_.seed);
+      engine().attach(requests_of(words_, session_.config()), s_.seed);
     }
+    engine().check_format(s_.out, format_named(s_.format));
     adapters_ = engine().summary();
     if (!s_.init_adapter.empty()) {
       check_kinds(s_, adapters_);

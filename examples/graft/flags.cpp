@@ -252,7 +252,7 @@ void add_eval_flags(CLI::App& app, EvalSettings& s) {
   add_model_flags(app, s.model);
   add_data_flags(app, s.data);
   app.add_option("-a,--adapter,--adapter-path,--lora", s.adapter,
-                 "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                 "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(app, s.model.positions);
   app.add_option("--choices", s.choices,
@@ -414,7 +414,7 @@ int run_command_line(int count, const char* const* arguments) {
   add_model_flags(generate_app, generation.model);
   generate_app
       .add_option("-a,--adapter,--adapter-path,--lora", generation.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(generate_app, generation.model.positions);
   generate_app.add_option("-p,--prompt", generation.prompt, "text to continue, as it stands")->type_name("TEXT");
@@ -433,9 +433,10 @@ int run_command_line(int count, const char* const* arguments) {
   add_model_flags(chat_app, chatting.model);
   chat_app
       .add_option("-a,--adapter,--adapter-path,--lora", chatting.adapters,
-                  "a folder that finetune wrote, or NAME=DIR; several are loaded together: repeat the flag")
+                  "what eval takes, or NAME=DIR; several are loaded together: repeat the flag")
       ->type_name("DIR")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_positions_flag(chat_app, chatting.model.positions);
   chat_app.add_option("--system", chatting.system, "system turn before the conversation")->type_name("TEXT");
   add_answer_flags(chat_app, chatting.answer);
   chat_app.footer(
@@ -459,7 +460,7 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("PATH");
   merge_app
       .add_option("-a,--adapter,--adapter-path,--lora", merging.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(merge_app, merging.positions);
   merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model, or NAME.gguf")
@@ -492,7 +493,7 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("PATH");
   export_app
       .add_option("-a,--adapter,--adapter-path,--lora", exporting.adapter,
-                  "a folder of graft or of another program, or a GGUF adapter")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(export_app, exporting.positions);
   export_app.add_option("--to,--format", exporting.to, names_of(export_formats))->type_name("NAME");
@@ -661,7 +662,9 @@ int run_command_line(int count, const char* const* arguments) {
   if (chosen.front() == &finetune_app) {
     require_given(tuning.model.model, "--model", model_what);
     require_given(tuning.data.data, "--data", "a JSONL file to train on");
-    require_given(tuning.out, "--out", "a folder for the adapter");
+    if (!tuning.dry_run || !tuning.resume.empty()) {
+      require_given(tuning.out, "--out", "a folder for the adapter");
+    }
     return finetune(tuning);
   }
   if (chosen.front() == &preview_app) {

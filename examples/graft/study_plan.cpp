@@ -64,7 +64,6 @@ PlannedRun StudyPlan::measured(const StudyTask& task, const StudyAdapter& adapte
   io::Json config = training_config(study_, {&task, &adapter, adapter.rates.front(), study_.seeds.front()});
   const bool fixed = adapter.budget.unit == "steps";
   config["steps"] = fixed ? static_cast<Index>(adapter.budget.amount) : 1;
-  config["out"] = log_ + ".no-run";  // a dry run writes nothing
   std::vector<std::string> words = finetune_line(config, study_.path).words;
   words.insert(words.begin(), "finetune");
   words.insert(words.end(), {"--dry-run", "--json"});
