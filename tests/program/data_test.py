@@ -84,9 +84,10 @@ def test_by_length():
 
 
 def test_dry_run():
-    """parts of memory, tokens, steps, time and measured peak are told; nothing is written"""
+    """parts of memory, tokens, steps, time and measured peak are told; nothing is written, and no folder is asked for"""
     with folder() as name:
         home = pathlib.Path(name)
+        good("finetune", *MODEL, "--data", TRAIN, "--dry-run")
         done = graft("finetune", *MODEL, "--data", TRAIN, "--val-split", 0.1, "--dry-run", "--out", home / "run")
         assert done.returncode == 0 and not (home / "run").exists(), done.stderr
         for part in ["weights of the model", "adapter", "gradients", "optimizer", "activations of a batch", "head",
