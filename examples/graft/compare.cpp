@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft compare: the runs of a study, each a process of its own, and what they come to. What is done is kept, so that the same
-// command goes on wherever it was broken off.
+// graft compare: the runs of a study, each a process of its own, and what they come to. What is done is kept, so that
+// the same command goes on wherever it was broken off.
 #include <unistd.h>  // getpid
 
 #include <cstdio>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comparison: what the results of a study come to: a row for each adapter on each task, means and spreads over seeds, as tables for
-// people and programs and as pictures.
+// Comparison: what the results of a study come to: a row for each adapter on each task, means and spreads over seeds,
+// as tables for people and programs and as pictures.
 #pragma once
 
 #include <string>

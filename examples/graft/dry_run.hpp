@@ -17,9 +17,9 @@ struct DryRun {
   std::size_t peak = 0;
 };
 
-/// Takes a step on the largest batch, then some from the first on (up to eight, two seconds long), and says on stderr what the
-/// median of these takes, what all steps will take by the tokens that they have, and the peak beside its forecast. The engine's
-/// training has begun.
+/// Takes a step on the largest batch, then some from the first on (up to eight, two seconds long), and says on stderr
+/// what the median of these takes, what all steps will take by the tokens that they have, and the peak beside its
+/// forecast. The engine's training has begun.
 DryRun try_steps(Engine& engine, train::EpochBatches& batches, const train::DatasetCounts& counts, Index steps,
                  std::size_t forecast);
 

@@ -23,8 +23,8 @@ struct ConfigLine {
   Settings settings;
 };
 
-/// The configuration of graft finetune, or of eval. An unknown key is train.458, a bad value train.459; what the subcommand itself would
-/// check is not checked here.
+/// The configuration of graft finetune, or of eval. An unknown key is train.458, a bad value train.459; what the
+/// subcommand itself would check is not checked here.
 [[nodiscard]] ConfigLine<FinetuneSettings> finetune_line(const io::Json& config, const std::string& path);
 [[nodiscard]] ConfigLine<EvalSettings> eval_line(const io::Json& config, const std::string& path);
 

@@ -32,8 +32,8 @@ struct Box {
   }
 };
 
-/// Names beside their points, each at the first place around it where it covers nothing; one that finds none stands a little
-/// off, with a line to its point.
+/// Names beside their points, each at the first place around it where it covers nothing; one that finds none stands a
+/// little off, with a line to its point.
 class Labels {
  public:
   explicit Labels(const svg::Frame& frame) : frame_(frame) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quality against a cost as an SVG picture: a mark for each adapter, its spread over seeds, and the front that none is beyond.
+// Quality against a cost as an SVG picture: a mark for each adapter, its spread over seeds, and the front that none is
+// beyond.
 #pragma once
 
 #include <optional>

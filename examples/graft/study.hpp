@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Study: what graft compare is asked for: model, tasks, adapters, budget and seeds, from one JSON file, checked before anything runs.
+// Study: what graft compare is asked for: model, tasks, adapters, budget and seeds, from one JSON file, checked before
+// anything runs.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +53,10 @@ struct Study {
   bool keep_adapters = true;
 };
 
-/// Reads a study from the JSON of the file `path`. Paths in it are relative to the current folder, which is to be that of the file,
-/// and must be there. An unknown key is train.480, a value that cannot be train.481, a name that is there twice or not at all
-/// train.482; keys of settings are train.458 and train.459, adapters train.431 to train.436, tasks of graft eval train.474.
+/// Reads a study from the JSON of the file `path`. Paths in it are relative to the current folder, which is to be that
+/// of the file, and must be there. An unknown key is train.480, a value that cannot be train.481, a name that is there
+/// twice or not at all train.482; keys of settings are train.458 and train.459, adapters train.431 to train.436, tasks
+/// of graft eval train.474.
 [[nodiscard]] Study read_study(const io::Json& json, const std::string& path);
 
 /// One run of a study.

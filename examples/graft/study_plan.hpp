@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StudyPlan: how many steps each adapter trains on each task, and what a step costs, found once by dry runs and kept in a file.
+// StudyPlan: how many steps each adapter trains on each task, and what a step costs, found once by dry runs and kept in
+// a file.
 #pragma once
 
 #include <map>
@@ -26,8 +27,8 @@ class StudyPlan {
   /// `path` is the file; empty: nothing is kept. `log` gets what the dry runs say.
   StudyPlan(const Study& study, const StudyResults& results, std::string path, std::string log);
 
-  /// Finds it by a dry run, which also checks every word of the adapter against model and data: what it refuses is train.484. Results
-  /// that are there decide the steps, so that all seeds train as long, on whatever machine.
+  /// Finds it by a dry run, which also checks every word of the adapter against model and data: what it refuses is
+  /// train.484. Results that are there decide the steps, so that all seeds train as long, on whatever machine.
   const PlannedRun& of(const StudyTask& task, const StudyAdapter& adapter);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StudyResults: a folder with one small JSON for each finished run of a study, in the shape of PEFT's method comparison, so that
-// machines and sessions can add to it and PEFT's own programs read it.
+// StudyResults: a folder with one small JSON for each finished run of a study, in the shape of PEFT's method
+// comparison, so that machines and sessions can add to it and PEFT's own programs read it.
 #pragma once
 
 #include <map>
@@ -13,8 +13,9 @@
 
 namespace graft::program {
 
-/// {run_info, train_info, meta_info} as PEFT writes them, and `study` with what the tables are made of: name, task, adapter, family, rate,
-/// seed, metric, quality (absent where the run was not tested), valid_loss, steps, tokens, step_seconds, definition.
+/// {run_info, train_info, meta_info} as PEFT writes them, and `study` with what the tables are made of: name, task,
+/// adapter, family, rate, seed, metric, quality (absent where the run was not tested), valid_loss, steps, tokens,
+/// step_seconds, definition.
 [[nodiscard]] io::Json base_record(const Study& study, const StudyRun& run, const io::Json& test);
 /// `run_json` is run.json of finetune; `test` what graft eval said, null for a run that is not tested.
 [[nodiscard]] io::Json run_record(const Study& study, const StudyRun& run, const io::Json& run_json,
@@ -35,8 +36,8 @@ class StudyResults {
   /// All records, by the names of their runs.
   [[nodiscard]] const std::map<std::string, io::Json>& all() const { return records_; }
 
-  /// The rate of an adapter on a task: the only one, or that of the lowest validation loss of the first seed once all of them have
-  /// been tried there. Nothing before, or where all failed.
+  /// The rate of an adapter on a task: the only one, or that of the lowest validation loss of the first seed once all
+  /// of them have been tried there. Nothing before, or where all failed.
   [[nodiscard]] std::optional<io::Json> chosen_rate(const StudyTask& task, const StudyAdapter& adapter) const;
 
  private:

@@ -239,7 +239,8 @@ void StudyRuns::evaluate_base(const StudyTask& task) {
   }
 }
 
-/// The skeletons that another selector than finetune's own has chosen: once for all tasks and, where nothing is drawn, for all seeds.
+/// The skeletons that another selector than finetune's own has chosen: once for all tasks and, where nothing is drawn,
+/// for all seeds.
 std::string StudyRuns::skeletons_of(const StudyRun& run, const AdapterWords& words) {
   const std::string& selector = run.adapter->selector;
   const bool draws = selector == "random" || selector == "low-norm";

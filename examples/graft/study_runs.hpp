@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StudyRuns: the runs of a study and where they stand: which are left, how long they may take, and their training and testing, each in
-// a process of its own.
+// StudyRuns: the runs of a study and where they stand: which are left, how long they may take, and their training and
+// testing, each in a process of its own.
 #pragma once
 
 #include <chrono>

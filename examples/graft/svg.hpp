@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// svg: what the pictures have in common: a page with two axes of round numbers, words, lines and a legend, drawn without any
-// library; colours that colour-blind people tell apart (Okabe and Ito), light and dark as the reader's system is.
+// svg: what the pictures have in common: a page with two axes of round numbers, words, lines and a legend, drawn
+// without any library; colours that colour-blind people tell apart (Okabe and Ito), light and dark as the reader's
+// system is.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ struct Axis {
 
   /// 0 at `low`, 1 at `high`.
   [[nodiscard]] double share(double value) const;
-  /// About `count` round numbers between the ends, at least `least` apart; on a logarithmic axis 1, 2 and 5 times powers of ten.
+  /// About `count` round numbers between the ends, at least `least` apart; on a logarithmic axis 1, 2 and 5 times
+  /// powers of ten.
   [[nodiscard]] std::vector<double> ticks(double count, double least = 0) const;
 };
 
@@ -31,8 +33,8 @@ struct Frame {
   [[nodiscard]] double down(double value) const { return height - bottom - (height - top - bottom) * y.share(value); }
 };
 
-/// Classes of the style sheet: s0 ... s6 are strokes and f0 ... f6 fills of the series' colours, "soft" is for words and lines
-/// that stand back, "grid" for lines behind everything, "paper" for the page itself.
+/// Classes of the style sheet: s0 ... s6 are strokes and f0 ... f6 fills of the series' colours, "soft" is for words
+/// and lines that stand back, "grid" for lines behind everything, "paper" for the page itself.
 [[nodiscard]] std::string series_class(char kind, std::size_t series);
 
 [[nodiscard]] std::string number(double value);
