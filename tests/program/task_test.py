@@ -46,7 +46,8 @@ def test_choice_is_eval_with_choices():
             again = task("choice", write_lines(home / f"{number}.jsonl", shape))
             assert again["metrics"] == result["metrics"], number
         assert task("choice", choices, "--limit", 7)["items"] == 7
-        assert task("choice", choices, "-b", 3)["metrics"] == result["metrics"]
+        for name, found in task("choice", choices, "-b", 3)["metrics"].items():  # other sizes, other products: rounded otherwise
+            assert all(math.isclose(found[key], result["metrics"][name][key], rel_tol=1e-5) for key in found), (name, found)
 
 
 def test_templates():
