@@ -9,7 +9,6 @@
 #include <utility>  // move
 
 #include <graft/adapters/full.hpp>
-#include <graft/interchange/open_adapter.hpp>
 #include <graft/io/nearest.hpp>
 #include <graft/text/pcre2.hpp>
 #include <graft/text/stream_decoder.hpp>
@@ -89,7 +88,7 @@ class Chat {
       fail("train.502", "the name \"" + name + "\" is taken or empty; give each adapter one of its own: NAME=DIR",
            words);
     }
-    const models::AdapterFile file = interchange::open_adapter(folder, session_.config().layers, &text::compile_pcre2);
+    const models::AdapterFile file = open_any_adapter(folder, s_.model.positions, session_.config());
     for (const std::string& warning : file.warnings) {
       std::fprintf(stderr, "%s: %s\n", folder.c_str(), warning.c_str());
     }

@@ -31,7 +31,6 @@ struct AdapterKind {
   Sites usual;                      // where it stands if nobody says where
   double rate;                      // the usual learning rate
   std::string_view positions = {};  // of the prompt, that it edits if nobody says which; empty: it has none to choose
-  bool peft = false;                // it can be written as PEFT's LoRA
 };
 
 inline constexpr Sites reft_sites = site::attention | site::feed_forward | site::residual;
@@ -39,13 +38,13 @@ inline constexpr Sites weight_sites = site::everything & ~site::stream;
 
 /// All of them, in the order of the engine's stack. A new one is a line here and a line in engine_of.hpp.
 inline constexpr AdapterKind adapter_kinds[] = {
-    {"lora", "lora", site::linear, site::linear, 2e-4, {}, true},
-    {"rslora", "rslora", site::linear, site::linear, 2e-4, {}, true},
-    {"pmss", "pmss", site::linear, site::linear, 1e-4, {}, true},
+    {"lora", "lora", site::linear, site::linear, 2e-4},
+    {"rslora", "rslora", site::linear, site::linear, 2e-4},
+    {"pmss", "pmss", site::linear, site::linear, 1e-4},
     {"curlora", "curlora", site::linear, site::linear, 2.5e-4},
     {"dora", "dora", site::linear, site::linear, 2e-4},
-    {"pissa", "pissa", site::linear, site::linear, 2e-5, {}, true},
-    {"olora", "olora", site::linear, site::linear, 2e-4, {}, true},
+    {"pissa", "pissa", site::linear, site::linear, 2e-5},
+    {"olora", "olora", site::linear, site::linear, 2e-4},
     {"lora-xs", "loraxs", site::linear, site::linear, 4e-3},
     {"vera", "vera", site::linear, site::linear, 4e-3},
     {"loha", "loha", site::linear, site::linear, 2e-4},
@@ -145,6 +144,8 @@ class Engine {
   virtual void load_adapter(const models::AdapterFile& file) = 0;
   /// From here on the rows go through the adapter that was loaded as number `number`, from 1; 0: through none.
   virtual void use_adapter(Index number) = 0;
+  /// Throws what save_adapter will throw of an adapter that the format cannot hold; there is time to ask before it is trained.
+  virtual void check_format(const std::string& path, AdapterFormat format) = 0;
   /// `base` is what the file calls its model.
   virtual void save_adapter(const std::string& path, const std::string& base, AdapterFormat format) = 0;
   /// Placeholders that every example needs before its first token.

@@ -178,6 +178,11 @@ class EngineOf : public Engine {
   void use_adapter(Index number) override {
     attached_ = number > 0 ? loaded_[static_cast<std::size_t>(number - 1)].get() : nullptr;
   }
+  void check_format(const std::string& path, AdapterFormat format) override {
+    if (format == AdapterFormat::peft) {  // of what finetune writes, the one format that lacks adapters
+      interchange::check_peft(path, *attached_, model_);
+    }
+  }
   void save_adapter(const std::string& path, const std::string& base, AdapterFormat format) override {
     if (format == AdapterFormat::by_adapter) {
       format = is_lora() ? AdapterFormat::peft : AdapterFormat::graft;
@@ -349,7 +354,8 @@ class EngineOf : public Engine {
   static void for_each_part(Parts& all, Visitor&& visit) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (visit(adapter_kinds[I], std::get<I>(all.parts)), ...);
-    }(std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
+    }
+    (std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
   }
   [[nodiscard]] bool is_lora() {
     const std::vector<AdapterSummary> parts = summary();

@@ -35,8 +35,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// What the words ask for, each kind at most once.
-std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const FinetuneSettings& s,
-                                        const models::LlamaConfig& config) {
+std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapters, const models::LlamaConfig& config) {
   std::vector<AdapterRequest> requests;
   for (const AdapterWords& words : adapters) {
     const AdapterRequest& added = requests.emplace_back(request_of(words, config));
@@ -46,9 +45,6 @@ std::vector<AdapterRequest> requests_of(const std::vector<AdapterWords>& adapter
            "the adapter \"" + words.name +
                "\" is asked for twice, expected each once; a target and layers may name several places",
            "--adapter");
-    }
-    if (s.format == "peft" && !added.kind->peft) {
-      fail("train.434", "the adapter \"" + words.name + "\" cannot be written as a PEFT LoRA", "--format");
     }
   }
   return requests;
@@ -153,8 +149,9 @@ class Run {
       retain_ = TestSet(session_, s_.data, s_.retain, window_, {});
     }
     if (s_.init_adapter.empty()) {
-      engine().attach(requests_of(words_, s_, session_.config()), s_.seed);
+      engine().attach(requests_of(words_, session_.config()), s_.seed);
     }
+    engine().check_format(s_.out, format_named(s_.format));
     adapters_ = engine().summary();
     if (!s_.init_adapter.empty()) {
       check_kinds(s_, adapters_);

@@ -332,7 +332,7 @@ int run_command_line(int count, const char* const* arguments) {
   add_data_flags(eval_app, evaluation.data);
   eval_app
       .add_option("-a,--adapter,--adapter-path,--lora", evaluation.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(eval_app, evaluation.model.positions);
   eval_app
@@ -384,7 +384,7 @@ int run_command_line(int count, const char* const* arguments) {
   add_model_flags(generate_app, generation.model);
   generate_app
       .add_option("-a,--adapter,--adapter-path,--lora", generation.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(generate_app, generation.model.positions);
   generate_app.add_option("-p,--prompt", generation.prompt, "text to continue, as it stands")->type_name("TEXT");
@@ -403,9 +403,10 @@ int run_command_line(int count, const char* const* arguments) {
   add_model_flags(chat_app, chatting.model);
   chat_app
       .add_option("-a,--adapter,--adapter-path,--lora", chatting.adapters,
-                  "a folder that finetune wrote, or NAME=DIR; several are loaded together: repeat the flag")
+                  "what eval takes, or NAME=DIR; several are loaded together: repeat the flag")
       ->type_name("DIR")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_positions_flag(chat_app, chatting.model.positions);
   chat_app.add_option("--system", chatting.system, "system turn before the conversation")->type_name("TEXT");
   add_answer_flags(chat_app, chatting.answer);
   chat_app.footer(
@@ -429,7 +430,7 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("PATH");
   merge_app
       .add_option("-a,--adapter,--adapter-path,--lora", merging.adapter,
-                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(merge_app, merging.positions);
   merge_app.add_option("-o,--out,--output-dir,--save-path", merging.out, "folder for the merged model, or NAME.gguf")
@@ -462,7 +463,7 @@ int run_command_line(int count, const char* const* arguments) {
       ->type_name("PATH");
   export_app
       .add_option("-a,--adapter,--adapter-path,--lora", exporting.adapter,
-                  "a folder of graft or of another program, or a GGUF adapter")
+                  "a folder of graft, PEFT, pyreft, mlx-lm or AdapterHub, or a GGUF adapter")
       ->type_name("DIR");
   add_positions_flag(export_app, exporting.positions);
   export_app.add_option("--to,--format", exporting.to, names_of(export_formats))->type_name("NAME");

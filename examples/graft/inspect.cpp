@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <span>
 
 #include <graft/interchange/open_any.hpp>
+#include <graft/io/gguf.hpp>
 #include <graft/io/path.hpp>
 #include <graft/models/adapter_directory.hpp>
 #include <graft/models/load_tokenizer.hpp>
@@ -168,13 +170,11 @@ void inspect_safetensors(const std::string& path, bool json) {
   std::fputs((text + tensors_text(file.tensors())).c_str(), stdout);
 }
 
-void show_adapter(const std::string& path, const io::Json& config, const io::NamedTensors& file, bool json) {
-  const auto sums = tally(file.tensors());
+void show_adapter(const std::string& path, const io::Json& config, std::span<const io::TensorRef> tensors, bool json) {
+  const auto sums = tally(tensors);
   if (json) {
-    const io::Json found = {{"kind", "adapter"},
-                            {"config", config},
-                            {"stored", tally_json(sums)},
-                            {"tensors", tensors_json(file.tensors())}};
+    const io::Json found = {
+        {"kind", "adapter"}, {"config", config}, {"stored", tally_json(sums)}, {"tensors", tensors_json(tensors)}};
     std::printf("%s\n", found.dump().c_str());
     return;
   }
@@ -191,14 +191,34 @@ void show_adapter(const std::string& path, const io::Json& config, const io::Nam
       }
     }
   }
-  std::fputs((path + "\n" + columns_text(rows, 2) + tally_text(sums) + tensors_text(file.tensors())).c_str(), stdout);
+  std::fputs((path + "\n" + columns_text(rows, 2) + tally_text(sums) + tensors_text(tensors)).c_str(), stdout);
 }
 
 /// A folder of our own or of PEFT, as it lies there.
 void inspect_adapter(const std::string& path, bool json) {
   const std::string where = io::join(path, models::adapter_config_name);
   show_adapter(path, io::parse_json(io::read_text(where), where),
-               io::Safetensors::open(io::join(path, models::adapter_tensors_name)), json);
+               io::Safetensors::open(io::join(path, models::adapter_tensors_name)).tensors(), json);
+}
+
+/// A LoRA or a control vector in GGUF, as it lies there.
+void inspect_gguf_adapter(const std::string& path, const io::Gguf& file, bool json) {
+  io::Json config = {{"saved as", "GGUF"}};
+  for (const char* key : {"general.architecture", "adapter.type", "controlvector.model_hint"}) {
+    if (const auto text = file.get<std::string_view>(key)) {
+      config[key] = *text;
+    }
+  }
+  if (const auto alpha = file.get<double>("adapter.lora.alpha")) {
+    config["adapter.lora.alpha"] = *alpha;
+  }
+  show_adapter(path, config, file.tensors(), json);
+}
+
+/// Whether a GGUF file holds an adapter and no model.
+bool is_gguf_adapter(const io::Gguf& file) {
+  return file.get<std::string_view>("general.type") == "adapter" ||
+         file.get<std::string_view>("general.architecture") == "controlvector";
 }
 
 /// A folder of another program, as graft understands it.
@@ -219,7 +239,7 @@ void inspect_foreign(const InspectSettings& settings) {
                                {"layers", words_of(part.placement.layers)},
                                {"positions", unsaid ? "not in the folder" : words_of(part.placement.positions)}});
   }
-  show_adapter(settings.path, config, file.tensors, settings.json);
+  show_adapter(settings.path, config, file.tensors.tensors(), settings.json);
   for (const std::string& warning : file.warnings) {
     std::fprintf(stderr, "%s: %s\n", settings.path.c_str(), warning.c_str());
   }
@@ -237,6 +257,8 @@ int inspect(const InspectSettings& settings) {
     inspect_foreign(settings);
   } else if (path.ends_with(".safetensors")) {
     inspect_safetensors(path, settings.json);
+  } else if (path.ends_with(".gguf") && is_gguf_adapter(io::Gguf::open(path))) {
+    inspect_gguf_adapter(path, io::Gguf::open(path), settings.json);
   } else {
     inspect_model(path, settings.json);
   }

@@ -45,20 +45,6 @@ bool multiplies_bf16_natively() {
 #endif
 }
 
-/// An adapter's folder, of whatever program, or its GGUF file.
-models::AdapterFile open_any_adapter(const std::string& path, const std::string& positions,
-                                     const models::LlamaConfig& config) {
-  if (path.ends_with(".gguf")) {
-    const bool vector = io::Gguf::open(path).get<std::string_view>("general.architecture") == "controlvector";
-    return vector ? interchange::open_control_vector(path, config) : interchange::open_gguf_lora(path, config);
-  }
-  std::optional<Positions> given;
-  if (!positions.empty()) {
-    given = parse_positions(positions);
-  }
-  return interchange::open_any_adapter(path, given, config.layers, &text::compile_pcre2);
-}
-
 /// Whether the adapter is the weights themselves, which bf16 cannot hold.
 bool holds_weights(const models::AdapterFile& file) {
   return std::any_of(file.parts.begin(), file.parts.end(),
@@ -71,6 +57,19 @@ Index count_f16(const models::Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+models::AdapterFile open_any_adapter(const std::string& path, const std::string& positions,
+                                     const models::LlamaConfig& config) {
+  if (path.ends_with(".gguf")) {
+    const bool vector = io::Gguf::open(path).get<std::string_view>("general.architecture") == "controlvector";
+    return vector ? interchange::open_control_vector(path, config) : interchange::open_gguf_lora(path, config);
+  }
+  std::optional<Positions> given;
+  if (!positions.empty()) {
+    given = parse_positions(positions);
+  }
+  return interchange::open_any_adapter(path, given, config.layers, &text::compile_pcre2);
+}
 
 std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
   if (dtype == "auto") {

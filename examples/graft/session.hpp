@@ -66,6 +66,10 @@ class Session {
   std::optional<Error> chat_error_;
 };
 
+/// An adapter's folder, of whatever program, or its GGUF file; `positions` as ModelSettings has them.
+[[nodiscard]] models::AdapterFile open_any_adapter(const std::string& path, const std::string& positions,
+                                                   const models::LlamaConfig& config);
+
 /// Numbers that no answer can have (train.431).
 void check_answer(const AnswerSettings& settings);
 

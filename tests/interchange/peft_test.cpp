@@ -146,9 +146,14 @@ TEST_CASE("a stack that is no single adapter of PEFT is refused in one sentence,
     const Error error = test::error_of([&] { interchange::write_peft(folder.path("x"), attached, base.model, ""); });
     CHECK(error.id() == "adapter.673");
     CHECK(folder.entries() == 0);
+    const Error asked = test::error_of([&] { interchange::check_peft(folder.path("x"), attached, base.model); });
+    CHECK(std::string(asked.what()) == error.what());
     return error;
   };
   const test::OnLinear<adapters::Lora<>> lora{{.rank = 2}, {.sites = site::query}};
+  auto good = attach(test::reference, base.model, test::peft_stack(lora), 1);
+  CHECK_NOTHROW(interchange::check_peft(folder.path("x"), good, base.model));
+  CHECK(folder.entries() == 0);
   CHECK(test::says(refused(At<site::residual, adapters::Red>{}), "PEFT has no adapter like"));
   CHECK(test::says(refused(lora, test::OnLinear<adapters::Loha<>>{{}, {.sites = site::key}}), "one kind of adapter"));
   CHECK(test::says(refused(lora, test::OnLinear<adapters::Dora<>>{{}, {.sites = site::key}}), "one kind of adapter"));

@@ -75,7 +75,7 @@ def test_adapters_and_places():
             refused(home, finetune(home, "--adapter", "loreft", "--positions", positions), "train.436", positions)
         refused(home, finetune(home, "--positions", "f1+l1"), "train.434", "--positions")
         refused(home, finetune(home, "--adapter", "loreft", "--alpha", 2), "train.434", "--alpha", "loreft")
-        refused(home, finetune(home, "--adapter", "loreft", "--format", "peft"), "train.434", "loreft")
+        refused(home, finetune(home, "--adapter", "loreft", "--format", "peft"), "adapter.673", "loreft")
         refused(home, finetune(home, "--adapter", "full", "--dtype", "bf16"), "train.435", "fp32")
         refused(home, finetune(home, "--adapter", "pmss", "--rank", 17), "adapter.610", "k_proj", "17")
         refused(home, finetune(home, "--adapter", "loreft", "--rank", 49), "adapter.620", "49")
@@ -95,8 +95,7 @@ def test_stacks():
         refused(home, finetune(home, "--adapter", "loreft:tied=maybe"), "train.431", "maybe")
         refused(home, finetune(home, "--adapter", "lora:layers=0", "--adapter", "lora:layers=1"), "train.434", "twice")
         refused(home, finetune(home, "--adapter", "lora", "--adapter", "pmss", "--rank", 2), "train.434", "--rank", "lora:rank")
-        refused(home, finetune(home, "--adapter", "lora", "--adapter", "pmss", "--format", "peft", "--adapter", "loreft"),
-                "train.434", "loreft")
+        refused(home, finetune(home, "--adapter", "lora:rank=2", "--adapter", "pmss:rank=2", "--format", "peft"), "adapter.673", "two adapters")
         stack = home / "stack.json"
         refused(home, finetune(home, "--adapter", stack), "io.201", str(stack))
         for text, error, *words in [('[{"rank": 2}]', "io.212", "name"), ('[{"name": "lora", "rank": {}}]', "io.212", "rank"),

@@ -25,13 +25,14 @@ def alone(question, *words):
 
 
 def test_switching():
-    """base and two adapters stay loaded: every answer is that of generate with this adapter, in whatever order they are asked"""
+    """base and two adapters, one of them a folder of pyreft, stay loaded: every answer is that of generate with this adapter, in whatever order they are asked"""
     with folder() as name:
         home = pathlib.Path(name)
         one, two = train(home / "one", "--adapter", "lora"), train(home / "two", "--adapter", "loreft", "--seed", 5)
+        good("export", "--model", MODEL, "--adapter", two, "--to", "pyreft", "--out", home / "pyreft")
         kite, tea = QUESTIONS
         done = chat([kite, "/adapter second", kite, "/base", tea, "/adapter one", tea, "", "/both", tea, "/quit", kite],
-                    "--adapter", one, "--adapter", f"second={two}")
+                    "--adapter", one, "--adapter", f"second={home / 'pyreft'}")
         assert done.returncode == 0, done.stderr
         said = {(who, question): alone(question, *words) for question in QUESTIONS
                 for who, words in (("base", []), ("one", ["--adapter", one]), ("second", ["--adapter", two]))}

@@ -46,6 +46,16 @@ def test_exported_is_attached():
                 assert abs(loss("--adapter", out) - expected) < 1e-5, (adapter, to)
 
 
+def test_finetune_as_peft():
+    """finetune --format peft writes whatever PEFT has, not LoRA alone, and eval reads it back"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        for adapter, kind in (("dora", "LORA"), ("ia3", "IA3"), ("prompt", "PROMPT_TUNING")):
+            run = train(home / adapter, "--adapter", adapter, "--lr", 5e-3, "--dtype", "fp32", "--format", "peft")
+            assert json.loads((run / "adapter_config.json").read_text())["peft_type"] == kind, adapter
+            assert abs(loss() - loss("--adapter", run)) > 0.01, adapter
+
+
 def test_refusals():
     """what the other program cannot hold is refused with the reason, as are formats that do not exist and names that are taken"""
     with folder() as name:

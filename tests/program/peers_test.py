@@ -15,11 +15,11 @@ def loss(home, *words):
 
 
 def test_open():
-    """eval and generate take folders of mlx-lm, AdapterHub and pyreft, and each changes the loss"""
+    """eval takes folders of mlx-lm, AdapterHub and pyreft and a GGUF LoRA, and each changes the loss"""
     with folder() as name:
         home = pathlib.Path(name)
         plain = loss(home)
-        for words in [["mlx/lora"], ["mlx/dora"], ["adapterhub/loreft-untied"], ["reft/loreft-tied/saved", "--positions", "f2+l2"]]:
+        for words in [["mlx/lora"], ["mlx/dora"], ["adapterhub/loreft-untied"], ["reft/loreft-tied/saved", "--positions", "f2+l2"], ["io/lora-all.gguf"]]:
             found = loss(home, "--adapter", GOLDEN / words[0], *words[1:])
             assert abs(found - plain) > 1e-3, words
         one, two = (loss(home, "--adapter", PYREFT, "--positions", positions) for positions in ("f2+l2", "l1"))
@@ -54,12 +54,14 @@ def test_merge():
 
 
 def test_inspect():
-    """inspect says what graft understands of a folder, without a model and without positions"""
+    """inspect says what a GGUF adapter holds, and what graft understands of a folder, without a model and without positions"""
     for adapter, maker, kind in [("mlx/lora", "mlx-lm LoRA", "lora"), ("adapterhub/loreft-untied", "AdapterHub ReFT", "subspace"),
                                  ("reft/loreft-tied/saved", "pyreft", "subspace")]:
         found = json.loads(good("inspect", "--json", GOLDEN / adapter))
         assert found["config"]["saved by"] == maker and found["config"]["parts"][0]["adapter"] == kind, found
         assert maker in good("inspect", GOLDEN / adapter)
+    found = json.loads(good("inspect", "--json", GOLDEN / "io/lora-all.gguf"))
+    assert found["kind"] == "adapter" and found["config"]["adapter.type"] == "lora" and found["stored"]["F32"]["tensors"] == 42, found
     assert "not in the folder" in good("inspect", PYREFT)
     assert "f7+l7" in good("inspect", PYREFT, "--positions", "f7+l7")
 

@@ -47,11 +47,11 @@ namespace graft::interchange {
        where);
 }
 
-/// Writes a stack as the folder of PEFT that it is: a LoRA (PMSS, CURLoRA, LoRA-XS, PiSSA and OLoRA too), DoRA, VeRA, LoHa,
-/// LoKr, IA3, prompt or prefix tuning; Bias goes beside a LoRA, Full beside any. What is no single one of these, or has two
-/// modules at one place, is adapter.673.
+/// A stack as the folder of PEFT that it is, in the making: a LoRA (PMSS, CURLoRA, LoRA-XS, PiSSA and OLoRA too), DoRA, VeRA,
+/// LoHa, LoKr, IA3, prompt or prefix tuning; Bias goes beside a LoRA, Full beside any. What is no single one of these, or has
+/// two modules at one place, is adapter.673.
 template <class Model, class AttachedType>
-void write_peft(const std::string& folder, AttachedType& attached, const Model& model, const std::string& base_model) {
+[[nodiscard]] PeftWriter as_peft(const std::string& folder, AttachedType& attached, const Model& model) {
   PeftWriter writer(folder, attached.layers);
   attached.for_each_module([&](const auto&, const Placement& placement, auto& grafted) {
     detail::refuse_unfolded(grafted, placement, model, writer);
@@ -61,7 +61,19 @@ void write_peft(const std::string& folder, AttachedType& attached, const Model& 
       writer.refuse("PEFT has no adapter like \"" + grafted.path() + "\"");
     }
   });
-  writer.write(base_model);
+  return writer;
+}
+
+/// Writes it.
+template <class Model, class AttachedType>
+void write_peft(const std::string& folder, AttachedType& attached, const Model& model, const std::string& base_model) {
+  as_peft(folder, attached, model).write(base_model);
+}
+
+/// Throws what write_peft would refuse, and writes nothing: to be asked before an adapter is trained.
+template <class Model, class AttachedType>
+void check_peft(const std::string& folder, AttachedType& attached, const Model& model) {
+  (void)as_peft(folder, attached, model).describe("");
 }
 
 }  // namespace graft::interchange

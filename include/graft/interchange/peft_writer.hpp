@@ -159,6 +159,20 @@ class PeftWriter {
   }
   /// Writes both files, or nothing.
   void write(const std::string& base_model) {
+    const io::Json config = describe(base_model);
+    for (const auto& [name, shared] : shared_) {
+      add(name, shared.values.view());
+    }
+    std::vector<io::TensorRef> tensors = tensors_.refs();
+    for (io::TensorRef& tensor : tensors) {
+      if (vectors_.contains(tensor.name)) {
+        tensor.shape = {tensor.cols()};
+      }
+    }
+    models::write_adapter_folder(folder_, config, tensors);
+  }
+  /// The configuration, once, when all modules are there; throws adapter.673 where they make no folder together.
+  [[nodiscard]] io::Json describe(const std::string& base_model) {
     if (modules_.empty()) {
       refuse(biases_.empty() && saved_.empty()
                  ? "the stack holds no module"
@@ -183,16 +197,7 @@ class PeftWriter {
     if (!config["peft_type"].get<std::string>().ends_with("_TUNING")) {
       describe_targets(config);
     }
-    for (const auto& [name, shared] : shared_) {
-      add(name, shared.values.view());
-    }
-    std::vector<io::TensorRef> tensors = tensors_.refs();
-    for (io::TensorRef& tensor : tensors) {
-      if (vectors_.contains(tensor.name)) {
-        tensor.shape = {tensor.cols()};
-      }
-    }
-    models::write_adapter_folder(folder_, config, tensors);
+    return config;
   }
 
  private:
