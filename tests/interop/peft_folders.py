@@ -103,9 +103,11 @@ theirs("LoKr", "whole factors", config(peft.LoKrConfig, r=64, alpha=3, target_mo
 theirs("IA3", "feedforward_modules", config(
     peft.IA3Config, target_modules=["q_proj", "o_proj", "up_proj"], feedforward_modules=["o_proj"]), on="qwen2-bias")
 theirs("prompt tuning", "5 tokens", config(peft.PromptTuningConfig, num_virtual_tokens=5), on="qwen2-bias")
-theirs("prefix tuning", "5 tokens", config(peft.PrefixTuningConfig, num_virtual_tokens=5), on="qwen2-bias")
+# One rounding of a random prefix, which takes the place of the first token in attention, moves PEFT's own logits on SmolLM2 by 4e-5.
+prefix = table.fp32 + 4e-5
+theirs("prefix tuning", "5 tokens", config(peft.PrefixTuningConfig, num_virtual_tokens=5), on="qwen2-bias", tolerance=prefix)
 theirs("prefix tuning", "projected", config(
-    peft.PrefixTuningConfig, num_virtual_tokens=4, prefix_projection=True, encoder_hidden_size=16))
+    peft.PrefixTuningConfig, num_virtual_tokens=4, prefix_projection=True, encoder_hidden_size=16), tolerance=prefix)
 
 
 def two_stage(model):
