@@ -75,7 +75,7 @@ def test_adapters_and_places():
             refused(home, finetune(home, "--adapter", "loreft", "--positions", positions), "train.436", positions)
         refused(home, finetune(home, "--positions", "f1+l1"), "train.434", "--positions")
         refused(home, finetune(home, "--adapter", "loreft", "--alpha", 2), "train.434", "--alpha", "loreft")
-        refused(home, finetune(home, "--adapter", "loreft", "--format", "peft"), "adapter.673", "loreft")
+        refused(home, finetune(home, "--adapter", "loreft", "--format", "peft"), "adapter.673", "subspace", "PEFT")
         refused(home, finetune(home, "--adapter", "full", "--dtype", "bf16"), "train.435", "fp32")
         refused(home, finetune(home, "--adapter", "pmss", "--rank", 17), "adapter.610", "k_proj", "17")
         refused(home, finetune(home, "--adapter", "loreft", "--rank", 49), "adapter.620", "49")
