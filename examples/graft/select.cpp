@@ -2,13 +2,9 @@
 // graft select: chooses the skeletons of a model once, into a small file that finetune reads, and says what they keep.
 #include <unistd.h>
 
-#include <algorithm>  // all_of, copy_if, find, min
+#include <algorithm>  // find
 #include <chrono>
 #include <cstdio>
-#include <iterator>  // back_inserter
-#include <optional>
-#include <span>
-#include <utility>  // move
 
 #include <graft/adapters/pmss.hpp>
 #include <graft/io/nearest.hpp>
@@ -63,17 +59,17 @@ Random random_of(std::uint64_t seed, const Place& place) {
 /// What is done of a selection, on stderr: one live line where that is a terminal, else a line every ten seconds.
 class Clockwork {
  public:
-  /// `done` of `total` are there already.
-  explicit Clockwork(Index total, Index done = 0) : total_(total), there_(done) {}
+  explicit Clockwork(Index total) : total_(total) {}
 
   void step(Index done, const std::string& module) {
+    ++steps_;
     const auto now = Clock::now();
     const bool terminal = ::isatty(STDERR_FILENO) == 1;
     if (std::chrono::duration<double>(now - shown_).count() < (terminal ? 0.1 : 10) && done < total_) {
       return;
     }
     shown_ = now;
-    const double each = std::chrono::duration<double>(now - begin_).count() / static_cast<double>(done - there_);
+    const double each = std::chrono::duration<double>(now - begin_).count() / static_cast<double>(steps_);
     std::fprintf(stderr, "%s%td/%td  %s  %s s a matrix  %s left%s", terminal ? "\r\x1b[K" : "", done, total_,
                  module.c_str(), fixed(each, 2).c_str(),
                  duration_text(each * static_cast<double>(total_ - done)).c_str(),
@@ -83,12 +79,12 @@ class Clockwork {
  private:
   using Clock = std::chrono::steady_clock;
   Index total_;
-  Index there_;
+  Index steps_ = 0;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point shown_;
 };
 
-/// Chooses what the file lacks, a matrix a thread, and keeps it on disk as it grows. Whether all of it is there.
+/// Chooses what the file lacks, and keeps it on disk as it grows. Whether all of it is there.
 bool choose_all(const models::Checkpoint& checkpoint, const std::vector<Place>& places, const adapters::Pmss<>& recipe,
                 models::SkeletonFile& file) {
   const auto save = [&] {
@@ -96,42 +92,32 @@ bool choose_all(const models::Checkpoint& checkpoint, const std::vector<Place>& 
       models::write_skeletons(file);
     }
   };
-  std::vector<Place> lacking;
-  std::copy_if(places.begin(), places.end(), std::back_inserter(lacking),
-               [&](const Place& place) { return !file.chosen.contains(place.name); });
-  Index done = std::ssize(places) - std::ssize(lacking);
-  Clockwork progress(std::ssize(places), done);
+  Clockwork progress(std::ssize(places));
   auto saved = std::chrono::steady_clock::now();
-  const Index round = 4 * lane_count();  // so that threads meet seldom, and a wish to end is heard soon
-  for (Index first = 0; first < std::ssize(lacking) && !interrupted(); first += round) {
-    const auto some = std::span(lacking)
-                          .subspan(static_cast<std::size_t>(first))
-                          .first(static_cast<std::size_t>(std::min(round, std::ssize(lacking) - first)));
-    std::vector<std::optional<Skeleton>> chosen(some.size());
-    parallel_for(std::ssize(some), [&](Index i, Index) {
-      const Place& place = some[static_cast<std::size_t>(i)];
-      if (!interrupted()) {
-        const auto [c, r] = recipe.sides(place);
-        chosen[static_cast<std::size_t>(i)] =
-            choose_skeleton(checkpoint, place, file.choice.selector, c, r, random_of(file.choice.seed, place));
-      }
-    });
-    for (std::size_t i = 0; i < some.size(); ++i) {
-      if (chosen[i]) {
-        file.chosen[some[i].name] = std::move(*chosen[i]);
-        ++done;
-      }
+  bool changed = false;
+  Index done = 0;
+  for (const Place& place : places) {
+    ++done;
+    if (file.chosen.contains(place.name)) {
+      continue;
     }
-    progress.step(done, some.back().name);
+    if (interrupted()) {
+      break;
+    }
+    const auto [c, r] = recipe.sides(place);
+    file.chosen[place.name] =
+        choose_skeleton(checkpoint, place, file.choice.selector, c, r, random_of(file.choice.seed, place));
+    changed = true;
+    progress.step(done, place.name);
     if (std::chrono::steady_clock::now() - saved > std::chrono::seconds(5)) {
       save();
       saved = std::chrono::steady_clock::now();
     }
   }
-  if (!lacking.empty()) {
+  if (changed) {
     save();
   }
-  return done == std::ssize(places);
+  return std::all_of(places.begin(), places.end(), [&](const Place& p) { return file.chosen.contains(p.name); });
 }
 
 /// A table of what each selector keeps of each matrix, and on average.
