@@ -137,12 +137,12 @@ TEST_CASE("the reference is the model with the adapter switched off: the same ro
 
 TEST_CASE(
     "training on pairs raises the margin, and reports what it found before each update, however the step was cut") {
-  using Model = models::Llama<Uniform<double>, backends::Reference>;
+  using TinyModel = models::Llama<Uniform<double>, backends::Reference>;
   const backends::Reference be;
-  Model model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
+  TinyModel model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
   std::vector<train::Preference> pairs = random_pairs(model.config);
   using AttachedType = Attached<double, PreferenceStack>;
-  train::refer<Model, AttachedType>(be, model, nullptr, pairs, 4);
+  train::refer<TinyModel, AttachedType>(be, model, nullptr, pairs, 4);
   AttachedType whole = attach(be, model, PreferenceStack{}, 4), parts = attach(be, model, PreferenceStack{}, 4);
   const auto trainer_of = [&](AttachedType& some) {
     return train::Trainer(be, model, some, optimizers::Sgd{}, schedules::Constant{}, {.rate = 0.02},
@@ -173,7 +173,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a trained head takes its gradient before the pairs are weighed, and is refused") {
-  using Model = models::Llama<Uniform<double>, backends::Reference>;
+  using TinyModel = models::Llama<Uniform<double>, backends::Reference>;
   const backends::Reference be;
   for (const bool tied : {false, true}) {
     models::LlamaConfig config = test::smallest_config();
@@ -182,7 +182,7 @@ TEST_CASE("a trained head takes its gradient before the pairs are weighed, and i
       if (tied && one == site::head) {
         continue;  // there is none
       }
-      Model model = test::tiny_llama<Uniform<double>, backends::Reference>(config, 1);
+      TinyModel model = test::tiny_llama<Uniform<double>, backends::Reference>(config, 1);
       At<site::head | site::final_norm | site::embedding, adapters::Full> full;
       full.placement.sites = one;
       auto tuned = attach(be, model, Stack{full}, 4);

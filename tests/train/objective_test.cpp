@@ -29,9 +29,8 @@ static_assert(!train::objective<NoMean>);
 
 template <class Objective>
 train::StepReport one_step(Objective objective) {
-  using Model = models::Llama<Uniform<double>, backends::Reference>;
   const backends::Reference be;
-  Model model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
+  auto model = test::tiny_llama<Uniform<double>, backends::Reference>(test::small_config(), 1);
   auto tuned = attach(be, model, Stack<At<site::linear, adapters::Lora<2>>>{}, 4);
   train::Trainer trainer(be, model, tuned, optimizers::Sgd{}, schedules::Constant{}, {}, objective);
   const std::vector<train::Batch> parts = {test::tiny_batch(test::small_config(), {{9, 6}, {7, 2}}, 3),
