@@ -339,10 +339,8 @@ AdapterRequest request_of(const AdapterWords& words, const models::LlamaConfig& 
       fail("train.431", flag + " is " + significant(found->second, 6) + ", expected " + expected, flag);
     }
   };
-  check(
-      "rank", [](double rank) { return rank >= 1 && rank == std::floor(rank); }, "a whole number of at least 1");
-  check(
-      "dropout", [](double dropout) { return dropout >= 0 && dropout < 1; }, "at least 0 and below 1");
+  check("rank", [](double rank) { return rank >= 1 && rank == std::floor(rank); }, "a whole number of at least 1");
+  check("dropout", [](double dropout) { return dropout >= 0 && dropout < 1; }, "at least 0 and below 1");
   if (!words.skeletons.empty() && kind.name != "pmss") {
     fail("train.434", "--skeletons has no meaning for the adapter \"" + words.name + "\", only for pmss",
          "--skeletons");

@@ -359,8 +359,7 @@ class EngineOf : public Engine {
   static void for_each_part(Parts& all, Visitor&& visit) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (visit(adapter_kinds[I], std::get<I>(all.parts)), ...);
-    }
-    (std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
+    }(std::make_index_sequence<std::tuple_size_v<decltype(all.parts)>>{});
   }
   [[nodiscard]] bool is_lora() {
     const std::vector<AdapterSummary> parts = summary();

@@ -196,8 +196,7 @@ void add_survival_flags(CLI::App& app, FinetuneSettings& s) {
          "go on bit for bit. auto: from the last checkpoint in --out, or from the start where there is none; DIR: a "
          "run or one of its checkpoints, with the settings that it was started with")
       ->type_name("auto|DIR");
-  app.add_flag_callback(
-      "--auto-resume,--continue", [&s] { s.resume = "auto"; }, "the same as --resume auto");
+  app.add_flag_callback("--auto-resume,--continue", [&s] { s.resume = "auto"; }, "the same as --resume auto");
   app.add_option(
          "--on-nonfinite", s.on_nonfinite,
          "where loss or gradient becomes infinite or NaN: stop, with a checkpoint of the step before, or skip the "

@@ -8,7 +8,6 @@
 #include <numeric>  // iota
 #include <span>
 #include <type_traits>  // conditional
-#include <utility>      // as_const
 #include <vector>
 
 #include <graft/base/index.hpp>
