@@ -11,6 +11,9 @@ foreach(component IN LISTS components)
   install(TARGETS ${target} EXPORT graft-${component}
     FILE_SET headers DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILE_SET textual DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  if(component STREQUAL "cuda")
+    install(TARGETS graft_cuda_kernels EXPORT graft-cuda ARCHIVE)
+  endif()
   install(EXPORT graft-${component} NAMESPACE graft:: DESTINATION ${package_dir})
 endforeach()
 

@@ -22,6 +22,9 @@ concept has_segments = requires(const B& be, Index n, detail::BlockVisitor body)
   be.for_each_block(n, body);
   { be.block_rows } -> std::convertible_to<Index>;
   { be.rows_of_block(n) } -> std::convertible_to<Index>;
+  { be.lanes() } -> std::convertible_to<Index>;
+  be.burst();
+  be.finish();
 };
 
 /// Keeps frozen matrices in a form of its own.
@@ -92,6 +95,8 @@ template <class B, class C>
 concept has_parameter_operations = requires(const B& be, C one, View<const C> in, View<C> out) {
   be.add_column_sums(one, in, out);
   be.squared_norm(in);
+  be.squared_norm(std::span<const View<const C>>());
+  be.row_norms(in, out);
   be.orthonormalize(out, out);
 };
 

@@ -14,6 +14,7 @@
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
 #include "support/every_method.hpp"
+#include "support/host_queue.hpp"
 
 using namespace graft;
 
@@ -79,6 +80,9 @@ TEST_CASE("every adapter in single precision equals Reference in double, on ever
         check_against_reference(be);
       }
     }
+  }
+  SECTION("the kernels of the CUDA backend, run on the processor when somebody waits for them") {
+    check_against_reference(test::CudaOnHost());
   }
 #if __has_include(<oneapi/dnnl/dnnl.hpp>)
   SECTION("Simd over oneDNN") {

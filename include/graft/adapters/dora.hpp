@@ -118,6 +118,9 @@ struct Dora {
           const View<T> panel = cache.panel.at({0, panel_rows, block.lane, 0});
           norms(be, weight, {block.begin, block.rows}, panel, cache.inverse);
         });
+      }
+      be.finish();  // the processor reads and writes from here on
+      if (!cache.known) {
         invert(cache.inverse);
         cache.known = cache.inverse.data == cache.found.data();
       }
@@ -178,6 +181,7 @@ struct Dora {
       be.add_column_sums(1, cache.low.db, cache.db.reshape(1, b.size()));
       be.fill(0, cache.dg);
       be.add_column_sums(1, cache.shares, cache.dg);
+      be.finish();  // the processor reads and writes from here on
       for (Index i = 0; i < b.value.rows; ++i) {
         T sum = cache.dg(0, i);
         for (Index k = 0; k < b.value.cols; ++k) {
@@ -217,9 +221,7 @@ struct Dora {
         std::iota(list.begin(), list.end(), begin);
         be.gather_rows(weight, std::span<const Index>(list).first(static_cast<std::size_t>(rows)), some);
         be.gemm_nn(scale(), low_.b().middle_rows(begin, rows), low_.a(), 1, some);  // (16,r)(r,M) -> (16,M)
-        for (Index i = 0; i < rows; ++i) {
-          n(0, begin + i) = T(static_cast<real_type<T>>(std::sqrt(be.squared_norm(some.middle_rows(i, 1)))));
-        }
+        be.row_norms(some, n.middle_cols(begin, rows));
       }
     }
     /// n becomes 1 / n.

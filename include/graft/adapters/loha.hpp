@@ -90,7 +90,8 @@ struct Loha {
     }
     /// Multiplies the factors out to A and B for the segments that follow.
     template <class B, class W>
-    void prepare(const B&, Cache& cache, const W&) const {
+    void prepare(const B& be, Cache& cache, const W&) const {
+      be.finish();  // the processor writes where the layer before may still be at work
       multiply_out(cache.a, cache.b);
     }
 
@@ -121,6 +122,7 @@ struct Loha {
     void gradients(const B& be, Cache& cache, RowRange run, In<T> x, In<T> dy) {
       be.gemm_tn(1, cache.u.wide().middle_rows(run.begin, run.rows), x, 0, cache.da);        // -> (rr,M)
       be.gemm_tn(scale_, dy, cache.z.wide().middle_rows(run.begin, run.rows), 0, cache.db);  // -> (N,rr)
+      be.finish();  // the processor reads and writes from here on
       for (Index i = 0; i < r(); ++i) {
         for (Index j = 0; j < r(); ++j) {
           for (Index m = 0; m < b1_.value.cols; ++m) {

@@ -34,6 +34,18 @@ struct Reference {
   /// Rows that one lane carries through a segment (architecture, idea 11).
   Index block_rows = 128;
 
+  /// How many carry blocks at once.
+  [[nodiscard]] static Index lanes() { return lane_count(); }
+
+  /// What an accelerator sends while this lives runs without anybody waiting, until finish() or its end. Here everything is done
+  /// when its call returns. @{
+  struct Burst {
+    ~Burst() {}
+  };
+  [[nodiscard]] static Burst burst() { return {}; }
+  static void finish() {}
+  /// @}
+
   // --- segments and tasks -----------------------------------------------------------------------------------------
 
   /// Rows of the blocks that `rows` rows are cut into: at most block_rows, in an even number of blocks where there are
@@ -253,6 +265,20 @@ struct Reference {
   template <class A>
   [[nodiscard]] double squared_norm(View<A> x) const {
     return ops::squared_norm(x);
+  }
+  /// Of several matrices together. [whole]
+  template <class A>
+  [[nodiscard]] double squared_norm(std::span<const View<A>> all) const {
+    double sum = 0;
+    for (const View<A>& x : all) {
+      sum += ops::squared_norm(x);
+    }
+    return sum;
+  }
+  /// n(1,T): the norms of the rows of x(T,N), their squares summed in double.
+  template <class A, scalar T>
+  void row_norms(View<A> x, View<T> n) const {
+    ops::row_norms(x, n);
   }
   /// One step of ops::adamw on value, with its moments m and v. [whole]
   template <std::floating_point T>

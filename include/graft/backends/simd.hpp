@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>  // min
+#include <cmath>      // sqrt
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -357,11 +358,30 @@ struct Simd : Reference {
       return Reference::squared_norm(x);
     }
   }
+  template <class A>
+  [[nodiscard]] double squared_norm(std::span<const View<A>> all) const {
+    double sum = 0;
+    for (const View<A>& x : all) {
+      sum += squared_norm(x);
+    }
+    return sum;
+  }
+  template <class A, scalar T>
+  void row_norms(View<A> x, View<T> n) const {
+    if constexpr (std::same_as<std::remove_const_t<A>, float> && std::same_as<T, float>) {
+      require(n.cols == x.rows, "shape.129", "row_norms: x(T,N) and n(1,T) disagree");
+      for_each_row(x.rows, [&](auto level, Index i) {
+        n(0, i) = static_cast<float>(std::sqrt(level.squares_of_row(x.row(i), x.cols)));
+      });
+    } else {
+      Reference::row_norms(x, n);
+    }
+  }
   template <std::floating_point T>
   void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {
     if constexpr (std::same_as<T, float>) {
       ops::detail::check_adamw<T>(gradient, m, v, value);
-      const simd::AdamWNumbers numbers = simd::numbers_of(step, scale);
+      const simd::AdamWNumbers numbers(step, scale);
       simd::at_level(isa, [&](auto level) {
         simd::for_each_chunk(value.rows, value.cols, [&](Index, Index begin, Index end) {
           for (Index i = begin; i < end; ++i) {

@@ -24,18 +24,21 @@ struct ArenaEntry {
 /// and the entries are the forecast that users see. Names are string literals.
 class Arena {
  public:
-  /// Forgets every view and counts from zero; nothing is handed out until reserve().
-  void measure() {
+  /// Forgets every view and counts from zero; nothing is handed out until reserve(). `lanes`: how many carry blocks at once.
+  void measure(Index lanes = lane_count()) {
     start_over();
+    lanes_ = lanes;
     measuring_ = true;
   }
 
+  /// Whether reserve() will give the memory back that it has: nobody may be at work in it then.
+  [[nodiscard]] bool grows() const { return peak_ > static_cast<std::size_t>(storage_.size()); }
   /// Makes room for the peak just measured (memory grows, never shrinks) and starts to hand out real views.
   void reserve() {
-    const std::size_t bytes = peak_;
-    if (bytes > static_cast<std::size_t>(storage_.size())) {
+    if (grows()) {
+      const auto bytes = static_cast<Index>(peak_);
       storage_ = Tensor<std::byte>();  // give the old memory back first
-      storage_ = Tensor<std::byte>(1, static_cast<Index>(bytes));
+      storage_ = Tensor<std::byte>(1, bytes);
     }
     start_over();
     measuring_ = false;
@@ -64,7 +67,7 @@ class Arena {
   template <class T>
   [[nodiscard]] Slab<T> slab(std::string_view name, bool wide, Index tokens, Index lane_rows, Index cols) {
     return wide ? Slab<T>{take<T>(name, tokens, cols), 0}
-                : Slab<T>{take<T>(name, lane_count() * lane_rows, cols), lane_rows};
+                : Slab<T>{take<T>(name, lanes_ * lane_rows, cols), lane_rows};
   }
 
   /// Everything taken after mark() is given back by rewind(): layers share their scratch so.
@@ -109,6 +112,7 @@ class Arena {
   Tensor<std::byte> storage_;
   std::vector<ArenaEntry> taken_;    // what is taken now, in stack order
   std::vector<ArenaEntry> at_peak_;  // the same when the peak was reached, once something was given back since
+  Index lanes_ = lane_count();
   std::size_t used_ = 0;
   std::size_t peak_ = 0;
   bool is_at_peak_ = false;

@@ -7,12 +7,13 @@
 #include <utility>    // exchange
 
 #include <graft/base/index.hpp>
+#include <graft/core/memory.hpp>
 #include <graft/core/view.hpp>
-#include <graft/core/zeroed_memory.hpp>
 
 namespace graft {
 
-/// Zero-filled, 64-byte aligned, row-major storage. Moves cheaply (views stay valid), copies only by clone().
+/// Zero-filled, 64-byte aligned, row-major storage in the memory() of its making. Moves cheaply (views stay valid), copies only
+/// by clone().
 template <class T>
 class Tensor {
  public:
@@ -21,7 +22,8 @@ class Tensor {
   Tensor(Index rows, Index cols) : rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "shape.103", "Tensor: extents must not be negative");
     if (rows * cols > 0) {
-      data_.reset(static_cast<T*>(detail::take_zeroed(static_cast<std::size_t>(rows * cols) * sizeof(T))));
+      const Memory& source = memory();
+      data_ = {static_cast<T*>(source.take(static_cast<std::size_t>(rows * cols) * sizeof(T))), Free{&source}};
     }
   }
 
@@ -56,7 +58,8 @@ class Tensor {
  private:
   static_assert(std::is_trivially_destructible_v<T>, "Tensor: elements are plain numbers");
   struct Free {
-    void operator()(T* pointer) const { detail::give_back(pointer); }
+    const Memory* source = nullptr;
+    void operator()(T* pointer) const { source->give_back(pointer); }
   };
   std::unique_ptr<T[], Free> data_;
   Index rows_ = 0;

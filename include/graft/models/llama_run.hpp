@@ -46,7 +46,11 @@ class LlamaRun {
       }
     }
     tokens_ = tokens;
+    const auto burst = be.burst();
     measure(be, model, bank, batch, labelled, options);
+    if (arena_.grows()) {
+      be.finish();
+    }
     arena_.reserve();
     lay_out(be, model, batch, labelled);
     positions_.clear();
@@ -82,12 +86,12 @@ class LlamaRun {
     });
     for (Index l = 0; l < model.layer_count(); ++l) {
       const auto i = static_cast<std::size_t>(l);
-      between(l, input_of(l));
+      show(be, between, l, input_of(l));
       model.blocks[i].forward(be, pass_, grafts_.layer(l), input_of(l), kept_[i], scratch_[i],
                               store != nullptr ? store->k[i].view() : View<C>{},
                               store != nullptr ? store->v[i].view() : View<C>{}, input_of(l + 1));
     }
-    between(model.layer_count(), stream_);
+    show(be, between, model.layer_count(), stream_);
   }
 
   /// (T,D) the residual stream after the last block, before the final norm; gone after a backward that recomputes.
@@ -97,12 +101,14 @@ class LlamaRun {
 
   /// out(N,V) = logits of the rows in `rows`.
   void logits(const B& be, const Model& model, std::span<const Index> rows, View<C> out) {
+    const auto burst = be.burst();
     const Index chunk = head_input_.rows;
     for (Index first = 0; first < out.rows; first += chunk) {
       const Index count = std::min(chunk, out.rows - first);
       head_forward(be, model, rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
                    out.middle_rows(first, count));
     }
+    be.finish();
   }
 
   /// Sum over the labelled rows of the negative log-likelihood: row rows[i] (rising) predicts labels[i]. After a forward that
@@ -111,6 +117,7 @@ class LlamaRun {
                             std::span<const std::int32_t> labels, C scale = C{}) {
     const auto total = static_cast<Index>(rows.size());
     require(total <= nll_.rows, "shape.143", "LlamaRun: more rows are labelled than forward was told");
+    const auto burst = be.burst();
     const bool trains = keep_ && scale != C{};
     if (trains) {
       be.for_each_block(dx_.rows, [&](Block b) { be.fill(0, dx_.middle_rows(b.begin, b.rows)); });
@@ -133,6 +140,7 @@ class LlamaRun {
         head_gradients(be, model, list);
       }
     }
+    be.finish();
     double sum = 0;
     for (Index i = 0; i < total; ++i) {
       sum += static_cast<double>(real_part(nll_(i, 0)));
@@ -152,6 +160,7 @@ class LlamaRun {
   /// Sends the gradient that loss() left down to the lowest graft, adding to the gradients of all parameters.
   void backward(const B& be, const Model& model) {
     require(keep_, "shape.144", "LlamaRun: backward needs a forward that keeps");
+    const auto burst = be.burst();
     for (Index l = model.layer_count() - 1; l >= 0; --l) {
       const std::optional<Reach> reach = grafts_.reach(l);
       if (!reach) {
@@ -192,15 +201,22 @@ class LlamaRun {
     keep_ = options.keep;
     recompute_ = options.recompute;
     grafts_.begin(bank, batch, be.rows_of_block(batch.tokens()), options.dropout, options.continues);
-    arena_.measure();
+    arena_.measure(be.lanes());
     lay_out(be, model, batch, labelled);
   }
 
  private:
+  template <class Between>
+  static void show(const B& be, Between& between, Index layer, View<C> x) {
+    if constexpr (!std::same_as<std::remove_cvref_t<Between>, NobodyBetween>) {
+      be.finish();
+    }
+    between(layer, x);
+  }
   void lay_out(const B& be, const Model& model, const Ragged& batch, Index labelled) {
     const LlamaConfig& c = model.config;
     const Index t = batch.tokens();
-    const Index lane = be.block_rows;
+    const Index lane = be.rows_of_block(t);
     const Index layers = model.layer_count();
     const Index chunk = std::min(head_rows, std::max<Index>(labelled, 1));
     constexpr bool rounds = !std::same_as<S, C>;

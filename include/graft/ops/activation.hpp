@@ -31,7 +31,7 @@ struct ActivationValue {
 
 /// f(x) and f'(x) of one element.
 template <scalar T>
-[[nodiscard]] ActivationValue<T> activate(Activation kind, T x) {
+[[nodiscard]] GRAFT_HD ActivationValue<T> activate(Activation kind, T x) {
   using std::exp;
   using std::tanh;
   using R = real_type<T>;

@@ -20,6 +20,34 @@ struct AdamWStep {
   Index number = 1;       ///< of the step, from 1
 };
 
+/// The step in T, bias corrections done, for gradients times `scale`; rest is 1 - beta, taken in double: 1 - float(0.999) is off
+/// by 1.3e-5.
+template <std::floating_point T>
+struct AdamWNumbers {
+  T scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;  ///< factors of the formula
+
+  /// Rounded once from double.
+  AdamWNumbers(const AdamWStep& step, T gradient_scale)
+      : scale(gradient_scale),
+        shrink(static_cast<T>(1.0 - step.rate * step.decay)),
+        beta1(static_cast<T>(step.beta1)),
+        beta2(static_cast<T>(step.beta2)),
+        rest1(static_cast<T>(1.0 - step.beta1)),
+        rest2(static_cast<T>(1.0 - step.beta2)),
+        size(static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, static_cast<double>(step.number))))),
+        root(static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, static_cast<double>(step.number))))),
+        epsilon(static_cast<T>(step.epsilon)) {}
+
+  /// One number of each.
+  GRAFT_HD void apply(T gradient, T& m, T& v, T& value) const {
+    using std::sqrt;
+    const T g = scale * gradient;
+    m = beta1 * m + rest1 * g;
+    v = beta2 * v + rest2 * g * g;
+    value = shrink * value - size * m / (sqrt(v) / root + epsilon);
+  }
+};
+
 namespace detail {
 template <std::floating_point T>
 void check_adamw(View<const T> gradient, View<const T> m, View<const T> v, View<const T> value) {
@@ -32,21 +60,10 @@ void check_adamw(View<const T> gradient, View<const T> m, View<const T> v, View<
 template <std::floating_point T>
 void adamw(const AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) {
   detail::check_adamw<T>(gradient, m, v, value);
-  const T shrink = static_cast<T>(1.0 - step.rate * step.decay);
-  const T b1 = static_cast<T>(step.beta1);
-  const T b2 = static_cast<T>(step.beta2);
-  const T a1 = static_cast<T>(1.0 - step.beta1);  // in double: 1 - float(0.999) is off by 1.3e-5
-  const T a2 = static_cast<T>(1.0 - step.beta2);
-  const auto n = static_cast<double>(step.number);
-  const T size = static_cast<T>(step.rate / (1.0 - std::pow(step.beta1, n)));
-  const T root = static_cast<T>(std::sqrt(1.0 - std::pow(step.beta2, n)));
-  const T epsilon = static_cast<T>(step.epsilon);
+  const AdamWNumbers<T> numbers(step, scale);
   for (Index i = 0; i < value.rows; ++i) {
     for (Index j = 0; j < value.cols; ++j) {
-      const T g = scale * gradient(i, j);
-      m(i, j) = b1 * m(i, j) + a1 * g;
-      v(i, j) = b2 * v(i, j) + a2 * g * g;
-      value(i, j) = shrink * value(i, j) - size * m(i, j) / (std::sqrt(v(i, j)) / root + epsilon);
+      numbers.apply(gradient(i, j), m(i, j), v(i, j), value(i, j));
     }
   }
 }

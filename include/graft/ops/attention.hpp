@@ -31,7 +31,7 @@ struct AttentionSpan {
 };
 
 /// Whether query `i` of a span may look at key `j` of it.
-[[nodiscard]] constexpr bool attends(const AttentionShape& shape, const AttentionSpan& span, Index i, Index j) {
+[[nodiscard]] GRAFT_HD constexpr bool attends(const AttentionShape& shape, const AttentionSpan& span, Index i, Index j) {
   const Index position = span.key_rows - span.query_rows + i;
   return j <= position && (j < shape.sinks || shape.window == 0 || j > position - shape.window);
 }

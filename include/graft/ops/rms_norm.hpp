@@ -30,7 +30,7 @@ template <scalar T>
   return T(1) / sqrt(sum / T(static_cast<real_type<T>>(n)) + T(static_cast<real_type<T>>(epsilon)));
 }
 template <scalar T, storable G>
-[[nodiscard]] T gain_at(const RmsNorm<G>& norm, Index j) {
+[[nodiscard]] GRAFT_HD T gain_at(const RmsNorm<G>& norm, Index j) {
   return T(static_cast<real_type<T>>(norm.offset)) + to<T>(norm.gain(0, j));
 }
 }  // namespace detail

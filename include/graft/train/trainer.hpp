@@ -73,6 +73,7 @@ class Trainer {
         objective_(lowered) {
     attached_.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
       parameters_.push_back(&p);
+      gradients_.push_back(p.gradient.view());
       states_.push_back(start_state(optimizer_, name, p));
     });
     if (states_.empty()) {
@@ -94,6 +95,7 @@ class Trainer {
     if (report.labelled == 0) {
       fail("train.402", "a batch has no labelled token: nothing can be learnt from it");
     }
+    [[maybe_unused]] const auto burst = be_.burst();
     for (Parameter<C>* const p : parameters_) {
       be_.fill(0, p->gradient.view());
     }
@@ -111,11 +113,12 @@ class Trainer {
     report.step = progress_.steps + 1;
     report.loss = total * mean;
     report.rate = settings_.rate * schedule_.factor(progress_.steps, settings_.total_steps);
-    report.gradient_norm = gradient_norm();
+    report.gradient_norm = std::sqrt(be_.squared_norm(std::span<const View<const C>>(gradients_)));
     report.verdict = judge(report);
     if (report.verdict == Verdict::applied) {
       update(report);
     }
+    be_.finish();
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return report;
   }
@@ -170,13 +173,6 @@ class Trainer {
   [[nodiscard]] Random dropout(std::uint64_t part) const {
     return Random(settings_.seed + static_cast<std::uint64_t>(progress_.steps), part << 32);
   }
-  [[nodiscard]] double gradient_norm() const {
-    double squares = 0;
-    for (const Parameter<C>* const p : parameters_) {
-      squares += be_.squared_norm(p->gradient.view());
-    }
-    return std::sqrt(squares);
-  }
   [[nodiscard]] Verdict judge(const StepReport& report) const {
     if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
       return Verdict::not_finite;
@@ -203,6 +199,7 @@ class Trainer {
   Objective objective_;
   models::LlamaRun<Model, AttachedType> run_;
   std::vector<Parameter<C>*> parameters_;
+  std::vector<View<const C>> gradients_;  // theirs
   std::vector<typename Optimizer::template State<C>> states_;
   TrainerProgress progress_;
 };

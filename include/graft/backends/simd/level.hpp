@@ -22,24 +22,8 @@ struct Visible {
   Index end = 0;    ///< one past its last
 };
 
-/// ops::AdamWStep in float, bias corrections done; rest is 1 - beta, taken in double.
-struct AdamWNumbers {
-  float scale, shrink, beta1, beta2, rest1, rest2, size, root, epsilon;  ///< factors of ops::adamw's formula
-};
-
-/// What a step of ops::adamw comes to, for gradients times `scale`.
-[[nodiscard]] inline AdamWNumbers numbers_of(const ops::AdamWStep& step, float scale) {
-  const auto n = static_cast<double>(step.number);
-  return {scale,
-          static_cast<float>(1.0 - step.rate * step.decay),
-          static_cast<float>(step.beta1),
-          static_cast<float>(step.beta2),
-          static_cast<float>(1.0 - step.beta1),
-          static_cast<float>(1.0 - step.beta2),
-          static_cast<float>(step.rate / (1.0 - std::pow(step.beta1, n))),
-          static_cast<float>(std::sqrt(1.0 - std::pow(step.beta2, n))),
-          static_cast<float>(step.epsilon)};
-}
+/// One step of ops::adamw.
+using AdamWNumbers = ops::AdamWNumbers<float>;
 
 /// Whether activation.inl computes this one.
 [[nodiscard]] constexpr bool has_lanes(ops::Activation kind) {
