@@ -192,5 +192,10 @@ class Engine {
 /// Reads the weights of the checkpoint.
 [[nodiscard]] std::unique_ptr<Engine> make_fp32_engine(const models::Checkpoint& checkpoint);
 [[nodiscard]] std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint);
+/// The same on the first CUDA device.
+[[nodiscard]] std::unique_ptr<Engine> make_fp32_cuda_engine(const models::Checkpoint& checkpoint);
+[[nodiscard]] std::unique_ptr<Engine> make_bf16_cuda_engine(const models::Checkpoint& checkpoint);
+/// Whether there is one.
+[[nodiscard]] bool has_cuda_device();
 
 }  // namespace graft::program

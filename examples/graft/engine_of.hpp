@@ -142,8 +142,8 @@ class EngineOf : public Engine {
   using StackType = std::conditional_t<trains_weights, typename WithFull<FrozenStack>::type, FrozenStack>;
   using AttachedType = Attached<C, StackType>;
 
-  EngineOf(const models::Checkpoint& checkpoint, std::string door)
-      : model_(Model::load(checkpoint)), base_(models::fingerprint_of(checkpoint)), door_(std::move(door)) {}
+  EngineOf(const models::Checkpoint& checkpoint, std::string door, const B& be = B())
+      : be_(be), model_(Model::load(checkpoint)), base_(models::fingerprint_of(checkpoint)), door_(std::move(door)) {}
 
   std::string precision() const override { return trains_weights ? "fp32" : "bf16"; }
   std::string backend() const override { return door_; }

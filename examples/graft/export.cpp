@@ -19,7 +19,7 @@ int export_adapter(const ExportSettings& settings) {
   if (to == std::end(export_formats)) {
     fail("train.431", "--to is \"" + settings.to + "\", expected one of " + names_of(export_formats), "--to");
   }
-  (void)resolve_dtype(settings.dtype, false);
+  (void)resolve_dtype(settings.dtype, "cpu", false);
   refuse_taken(settings.out, settings.overwrite, to->ending);
   Draft draft(settings.out, to->ending);
   ModelSettings model = witnessed(settings.model, settings.adapter, settings.dtype);

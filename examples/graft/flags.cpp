@@ -41,6 +41,9 @@ void add_model_flags(CLI::App& app, ModelSettings& model) {
   app.add_option("--dtype", model.dtype, "auto, fp32 or bf16 (auto: bf16 where the processor multiplies it)")
       ->type_name("TYPE")
       ->capture_default_str();
+  app.add_option("--device", model.device, "auto, cpu or cuda (auto: the first CUDA device, if there is one)")
+      ->type_name("DEVICE")
+      ->capture_default_str();
   app.add_option("-t,--threads", model.threads, "threads (default: all cores)")->type_name("N");
 }
 

@@ -15,6 +15,7 @@ ModelSettings witnessed(const std::string& model, const std::string& adapter, co
   ModelSettings settings;
   settings.model = model;
   settings.dtype = dtype;
+  settings.device = "cpu";
   const std::string run = io::join(adapter, "run.json");
   if (io::exists(run)) {
     const auto of_run = io::json_get<io::Json>(io::parse_json(io::read_text(run), run), "settings", run);

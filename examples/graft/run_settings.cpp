@@ -9,6 +9,7 @@
 
 #include "adapter_words.hpp"
 #include "checkpoints.hpp"
+#include "session.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -101,6 +102,7 @@ io::Json settings_json(const ResolvedRun& run) {
                    {"tokenizer", s.model.tokenizer},
                    {"chat_template", s.model.chat_template},
                    {"dtype", run.precision},
+                   {"device", resolve_device(s.model.device)},
                    {"threads", lane_count()},
                    {"data", s.data.data},
                    {"valid", s.valid},
@@ -178,6 +180,7 @@ io::Json config_json(const ResolvedRun& run) {
   for (const char* same : {"model",
                            "chat_template",
                            "dtype",
+                           "device",
                            "data",
                            "val_split",
                            "max_seq_len",

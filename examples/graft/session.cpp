@@ -71,9 +71,19 @@ models::AdapterFile open_any_adapter(const std::string& path, const std::string&
   return interchange::open_any_adapter(path, given, config.layers, &text::compile_pcre2);
 }
 
-std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
+std::string resolve_device(const std::string& device) {
+  if (device == "auto") {
+    return has_cuda_device() ? "cuda" : "cpu";
+  }
+  if (device != "cpu" && device != "cuda") {
+    fail("train.431", "--device is \"" + device + "\", expected auto, cpu or cuda", "--device");
+  }
+  return device;
+}
+
+std::string resolve_dtype(const std::string& dtype, const std::string& device, bool trains_weights) {
   if (dtype == "auto") {
-    return !trains_weights && multiplies_bf16_natively() ? "bf16" : "fp32";
+    return !trains_weights && (device == "cuda" || multiplies_bf16_natively()) ? "bf16" : "fp32";
   }
   if (dtype != "fp32" && dtype != "bf16") {
     fail("train.431", "--dtype is \"" + dtype + "\", expected auto, fp32 or bf16", "--dtype");
@@ -82,7 +92,8 @@ std::string resolve_dtype(const std::string& dtype, bool trains_weights) {
 }
 
 Session::Session(const ModelSettings& settings, const std::string& adapter, bool trains_weights) {
-  (void)resolve_dtype(settings.dtype, false);  // refused before anything is read
+  const std::string device = resolve_device(settings.device);  // refused before anything is read
+  (void)resolve_dtype(settings.dtype, device, false);
   use_threads(settings.threads);
   const auto note = [&](const std::string& path, const std::string& text) {
     if (!settings.quiet) {
@@ -98,12 +109,14 @@ Session::Session(const ModelSettings& settings, const std::string& adapter, bool
       note(adapter, warning);
     }
   }
-  const std::string dtype = resolve_dtype(settings.dtype, trains_weights);
+  const std::string dtype = resolve_dtype(settings.dtype, device, trains_weights);
   if (const Index halves = count_f16(checkpoint_); halves > 0) {
     note(settings.model, std::to_string(halves) + " F16 tensors are converted to " + dtype);
   }
   auto reading = std::async(std::launch::async, [&] { read_tokenizer(settings); });
-  engine_ = dtype == "bf16" ? make_bf16_engine(checkpoint_) : make_fp32_engine(checkpoint_);
+  const auto make = device == "cuda" ? (dtype == "bf16" ? make_bf16_cuda_engine : make_fp32_cuda_engine)
+                                      : (dtype == "bf16" ? make_bf16_engine : make_fp32_engine);
+  engine_ = make(checkpoint_);
   reading.get();
   if (file) {
     engine_->load_adapter(*file);

@@ -76,7 +76,9 @@ void check_answer(const AnswerSettings& settings);
 /// --threads for this process; 0 leaves it as it is.
 void use_threads(Index count);
 
-/// "fp32" or "bf16": what --dtype means on this processor.
-[[nodiscard]] std::string resolve_dtype(const std::string& dtype, bool trains_weights);
+/// "cpu" or "cuda": what --device means on this machine.
+[[nodiscard]] std::string resolve_device(const std::string& device);
+/// "fp32" or "bf16": what --dtype means on that device.
+[[nodiscard]] std::string resolve_dtype(const std::string& dtype, const std::string& device, bool trains_weights);
 
 }  // namespace graft::program

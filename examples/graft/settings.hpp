@@ -17,6 +17,7 @@ struct ModelSettings {
   std::string tokenizer;               // empty: the model's own
   std::string chat_template = "auto";  // or "none", or a name
   std::string dtype = "auto";
+  std::string device = "auto";
   Index threads = 0;      // 0: all cores
   std::string positions;  // of a pyreft folder, whose files do not hold them; empty: the folder says them
   bool quiet = false;     // no notes on stderr

@@ -26,7 +26,7 @@ constexpr const char* keys_of_the_study[] = {"model",   "data",      "valid",  "
                                              "seed",    "steps",     "epochs", "out",         "resume",  "auto-resume",
                                              "dry-run", "overwrite", "json",   "init-adapter"};
 /// What training and test must have in common.
-constexpr const char* keys_of_both[] = {"model",    "tokenizer",   "chat-template", "dtype",     "threads",
+constexpr const char* keys_of_both[] = {"model",    "tokenizer",   "chat-template", "dtype",       "device", "threads",
                                         "train-on", "max-seq-len", "no-eos",        "batch-size"};
 
 const std::string& itself(const std::string& name) {

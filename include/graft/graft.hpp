@@ -43,6 +43,10 @@
 #include <graft/adapters/stack.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/adapters/vera.hpp>
+#include <graft/backends/cuda.hpp>
+#include <graft/backends/cuda/lists.hpp>
+#include <graft/backends/cuda/queue.hpp>
+#include <graft/backends/cuda/resident_weight.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
 #include <graft/backends/isa.hpp>
@@ -60,6 +64,7 @@
 #include <graft/core/bf16.hpp>
 #include <graft/core/block.hpp>
 #include <graft/core/matrix.hpp>
+#include <graft/core/memory.hpp>
 #include <graft/core/operand.hpp>
 #include <graft/core/parallel.hpp>
 #include <graft/core/parameter.hpp>

@@ -264,6 +264,14 @@ void check_rows(const B& be) {
       check_close(filled, 0.0);
       CHECK(be.squared_norm(x.f) ==
             Approx(reference.squared_norm(x.d())).epsilon(1e-14 * (n * static_cast<double>(t) + 1)));
+      const View<const float> both[] = {x.f, filled.f};
+      CHECK(be.squared_norm(std::span<const View<const float>>(both)) ==
+            Approx(reference.squared_norm(x.d()) + reference.squared_norm(filled.d()))
+                .epsilon(1e-14 * (n * static_cast<double>(t) + 1)));
+      Twin norms(1, t, 8);
+      be.row_norms(x.f, norms.f);
+      reference.row_norms(x.d(), norms.d());
+      check_close(norms, unit * std::max(1.0, std::sqrt(n)));
 
       Tensor<bf16> rounded(t, d), expected(t, d);
       be.copy(View<const float>(x.f), rounded.view());

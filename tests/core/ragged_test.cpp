@@ -98,3 +98,11 @@ TEST_CASE("two ranges intersect in what both hold, in either order") {
   check({2, 5}, {7, 3}, 0, 0);   // they touch
   check({2, 5}, {20, 3}, 0, 0);  // they are apart
 }
+
+TEST_CASE("positions count from where each sequence starts") {
+  Ragged ragged;
+  ragged.push(3, 2);
+  ragged.push(1, 0, 7, 0);
+  CHECK(positions_of(ragged) == std::vector<Index>{0, 1, 2, 7});
+  CHECK(positions_of(Ragged{}, {9}).empty());
+}

@@ -12,6 +12,10 @@ DOORS = {
     "zip.h": {"io/torch_zip.hpp"},
     "oneapi": {"backends/gemm/onednn.hpp"},
     "omp.h": {"core/parallel.hpp"},
+    "cublasLt.h": {"backends/cuda/kernels.cu"},
+    "cuda_bf16.h": {"backends/cuda/kernels.cu"},
+    "cuda_runtime.h": {"backends/cuda/kernels.cu"},
+    "mma.h": {"backends/cuda/team.cuh"},
 }
 STANDARD = re.compile(r"[a-z_0-9]+")                            # <vector>, <cstdint>
 SYSTEM = re.compile(r"sys/[a-z_]+\.h|(unistd|fcntl|sched|time|errno|signal|immintrin|cpuid)\.h")  # the platform's own

@@ -49,7 +49,7 @@ def test_flags():
         refused(home, ["inspect"], "train.430", "PATH")
         refused(home, ["generate", "--model", MODEL], "train.430", "--prompt", "--chat")
         for flag, value in [("--rank", 0), ("--batch-size", 0), ("--dropout", 1.5), ("--optimizer", "adma"), ("--threads", -1),
-                            ("--schedule", "liner"), ("--dtype", "fp8"), ("--train-on", "prompt"), ("--epochs", 0),
+                            ("--schedule", "liner"), ("--dtype", "fp8"), ("--device", "gpu"), ("--train-on", "prompt"), ("--epochs", 0),
                             ("--max-seq-len", 129), ("--format", "gguf"), ("--val-split", 8), ("--clip", -1)]:
             refused(home, finetune(home, flag, value), "train.431", flag, str(value))
 
@@ -59,6 +59,17 @@ def test_instruction_set():
     with folder() as name:
         home = prepared(name)
         refused(home, finetune(home), "shape.147", "GRAFT_ISA", "sse9", "baseline", env={**os.environ, "GRAFT_ISA": "sse9"})
+
+
+def test_device():
+    """without a CUDA device, or a build for one, --device cuda says so and names the cure"""
+    if pathlib.Path("/dev/nvidia0").exists():
+        return  # tests/device computes on it
+    with folder() as name:
+        home = prepared(name)
+        refused(home, finetune(home, "--device", "cuda"), "cuda.00", "--device cpu")
+        said = graft(*finetune(home, "--device", "cuda")).stderr
+        assert "cuda.001" in said or "cuda.004" in said, said
 
 
 def test_adapters_and_places():

@@ -106,17 +106,25 @@ struct HostTeam {
   }
 };
 
-/// Stands where cuda::Queue stands.
+/// Stands where cuda::Queue stands; one at a time.
 class HostQueue {
  public:
-  explicit HostQueue(Index team_size = 1) : team_size_(team_size) { facts_.shared_bytes = 100 * 1024; }
-  ~HostQueue() { finish(); }
+  explicit HostQueue(Index team_size = 1) : team_size_(team_size) {
+    facts_.shared_bytes = 100 * 1024;
+    current() = this;
+    before_ = &use_memory(memory);
+  }
+  ~HostQueue() {
+    finish();
+    current() = nullptr;
+    (void)use_memory(*before_);
+  }
   HostQueue(const HostQueue&) = delete;
   HostQueue& operator=(const HostQueue&) = delete;
 
   template <class Kernel>
   void launch(const Kernel& kernel, Index tasks, Index threads, Index shared_bytes = 0) {
-    require(threads % 32 == 0 && threads <= 1024 && shared_bytes <= facts_.shared_bytes, "cuda.001", "an impossible launch");
+    require(threads % 32 == 0 && threads <= 1024 && shared_bytes <= facts_.shared_bytes, "cuda.003", "an impossible launch");
     ++launches;
     send([this, kernel, tasks, shared_bytes] {
       std::vector<std::max_align_t> shared(static_cast<std::size_t>(shared_bytes) / sizeof(std::max_align_t) + 1);
@@ -173,7 +181,7 @@ class HostQueue {
     ++waits;
   }
   void begin_burst() { ++bursts_; }
-  void end_burst() {
+  void end_burst() noexcept {
     if (--bursts_ == 0) {
       finish();
     }
@@ -184,6 +192,20 @@ class HostQueue {
   Index waits = 0;     // times that somebody waited
 
  private:
+  [[nodiscard]] static HostQueue*& current() {
+    static HostQueue* queue = nullptr;
+    return queue;
+  }
+  /// As cudaFree does, giving back waits for what may be at work there.
+  static constexpr Memory memory{graft::detail::take_zeroed,
+                                 [](void* block) {
+                                   if (block != nullptr && current() != nullptr) {
+                                     current()->finish();
+                                   }
+                                   graft::detail::give_back(block);
+                                 },
+                                 host_memory.fill};
+
   template <class Work>
   void send(Work&& work) {
     const std::scoped_lock lock(mutex_);
@@ -192,6 +214,7 @@ class HostQueue {
       finish();
     }
   }
+  const Memory* before_ = nullptr;
   std::recursive_mutex mutex_;  // selections send from several threads
   Index team_size_;
   backends::cuda::DeviceFacts facts_;

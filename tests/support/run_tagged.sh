@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run_tagged.sh "shared real" COMMAND...: runs the command where the data it needs is present, else says what is absent
 # and ends with 77, which CTest reports as skipped (or, with GRAFT_REAL, as failed).
+# run_tagged.sh device COMMAND...: likewise where there is a CUDA device.
 # run_tagged.sh avx2 COMMAND...: runs it with the instruction sets of that level only, where the processor has more.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -19,6 +20,12 @@ for need in $needs; do
       export GRAFT_SMOLLM2="${GRAFT_SMOLLM2:-$root/build/models/SmolLM2-135M-Instruct.Q4_1.gguf}"
       if [ ! -f "$GRAFT_SMOLLM2" ]; then
         echo "skipped: $GRAFT_SMOLLM2 is absent (examples/get_smollm2.sh fetches it)"
+        exit 77
+      fi
+      ;;
+    device)
+      if [ ! -e /dev/nvidia0 ]; then
+        echo "skipped: this machine has no CUDA device"
         exit 77
       fi
       ;;

@@ -17,44 +17,20 @@
 
 #include <graft/backends/cuda/attention.cuh>
 #include <graft/backends/cuda/elementwise.cuh>
+#include <graft/backends/cuda/lists.hpp>
 #include <graft/backends/cuda/queue.hpp>
+#include <graft/backends/cuda/resident_weight.hpp>
 #include <graft/backends/cuda/rows.cuh>
 #include <graft/backends/cuda/selections.cuh>
 #include <graft/backends/cuda/sums.cuh>
 #include <graft/core/block.hpp>
-#include <graft/core/memory.hpp>
-#include <graft/core/weight.hpp>
 #include <graft/ops/attention.hpp>
 #include <graft/ops/column_scale.hpp>
 #include <graft/ops/elementwise.hpp>
+#include <graft/ops/rope.hpp>
 #include <graft/ops/select.hpp>
 
 namespace graft::backends {
-
-namespace cuda {
-
-/// A frozen matrix in the memory() of its making, whatever it was read from.
-template <storable S>
-class ResidentWeight : public DenseWeight<S> {
- public:
-  ResidentWeight() = default;
-  /// Copies what a file holds.
-  explicit ResidentWeight(View<const S> mapped) : DenseWeight<S>(copy_of(mapped)) {}
-  /// Owns its numbers.
-  explicit ResidentWeight(Tensor<S> owned) : DenseWeight<S>(std::move(owned)) {}
-
- private:
-  static Tensor<S> copy_of(View<const S> from) {
-    Tensor<S> own(from.rows, from.cols);
-    const Index rows_at_once = from.contiguous() ? from.rows : 1;
-    for (Index i = 0; i < from.rows && !from.empty(); i += rows_at_once) {
-      memory().fill(own.view().row(i), from.row(i), static_cast<std::size_t>(rows_at_once * from.cols) * sizeof(S));
-    }
-    return own;
-  }
-};
-
-}  // namespace cuda
 
 /// The waist in fp32, with weights in fp32 or bf16, over a queue: a device's, or one that runs the same kernels here.
 template <class Queue>
@@ -73,18 +49,7 @@ class Accelerator {
   /// Copies share the queue.
   explicit Accelerator(std::shared_ptr<Queue> queue = std::make_shared<Queue>()) : queue_(std::move(queue)) {}
 
-  /// What is sent while this lives runs without anybody waiting, until finish() or its end.
-  class Burst {
-   public:
-    explicit Burst(Queue& queue) : queue_(queue) { queue_.begin_burst(); }
-    ~Burst() { queue_.end_burst(); }
-    Burst(const Burst&) = delete;
-    Burst& operator=(const Burst&) = delete;
-
-   private:
-    Queue& queue_;
-  };
-  [[nodiscard]] Burst burst() const { return Burst(*queue_); }   ///< see Burst
+  [[nodiscard]] cuda::Burst<Queue> burst() const { return cuda::Burst<Queue>(*queue_); }  ///< see Burst
   void finish() const { queue_->finish(); }                      ///< the processor may read what was sent so far
   [[nodiscard]] Queue& queue() const { return *queue_; }         ///< for what is not in the waist
   [[nodiscard]] static constexpr Index lanes() { return 1; }     ///< the device is one: blocks follow each other
@@ -279,7 +244,7 @@ class Accelerator {
         longest = std::max(longest, span.query_rows);
       }
       const Index side = std::min(side_of<Kernel>(shape), round_up(longest, 16));
-      const auto tiles = tiles_of(spans, side, &ops::AttentionSpan::query_rows);
+      const auto tiles = cuda::attention_tiles(spans, side, &ops::AttentionSpan::query_rows);
       send(Kernel{shape, put(tiles), side, q, k, v, o, lse}, std::ssize(tiles) * shape.heads,
            Kernel::shared_bytes({side, shape.head_dim}));
     });
@@ -294,7 +259,7 @@ class Accelerator {
     with_operand([&]<class Operand>(Operand) {
       const auto half = [&]<class Kernel>(auto rows_of, Index heads, auto... gradients) {
         const Index side = side_of<Kernel>(shape);
-        const auto tiles = tiles_of(spans, side, rows_of);
+        const auto tiles = cuda::attention_tiles(spans, side, rows_of);
         send(Kernel{{shape, put(tiles), side, q, k, v, lse, d_o, delta}, gradients...}, std::ssize(tiles) * heads,
              Kernel::shared_bytes({side, shape.head_dim}));
       };
@@ -371,7 +336,6 @@ class Accelerator {
 
   template <class A, class T>
   void multiply(cuda::Product which, Index depth, float alpha, View<A> a, View<T> b, float beta, View<float> c) const {
-    static_assert(std::same_as<std::remove_const_t<A>, std::remove_const_t<T>>, "the operands of a product are of one type");
     if (c.empty()) {
       return;
     }
@@ -398,17 +362,6 @@ class Accelerator {
   [[nodiscard]] Index side_of(const ops::AttentionShape& shape) const {
     return Kernel::Layout::template side_for<Kernel>(shape.head_dim, queue_->facts().shared_bytes);
   }
-  /// The tiles of all spans, the last ones of each first: they see most.
-  [[nodiscard]] static std::vector<cuda::AttentionTile> tiles_of(std::span<const ops::AttentionSpan> spans, Index side,
-                                                                 Index ops::AttentionSpan::*rows) {
-    std::vector<cuda::AttentionTile> tiles;
-    for (const ops::AttentionSpan& span : spans) {
-      for (Index n = ceil_div(span.*rows, side) - 1; n >= 0; --n) {
-        tiles.push_back({span, n * side});
-      }
-    }
-    return tiles;
-  }
   template <class T>
   [[nodiscard]] const T* put(const std::vector<T>& list) const {
     return queue_->put(std::span<const T>(list));
@@ -423,18 +376,7 @@ class Accelerator {
   }
   template <class I>
   [[nodiscard]] cuda::Mentions mentions(std::span<const I> list, Index extent) const {
-    std::vector<std::int32_t> last(static_cast<std::size_t>(extent), -1);
-    std::vector<std::int32_t> next(list.size(), 0);
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      std::int32_t& before = last[static_cast<std::size_t>(list[i])];
-      if (before >= 0) {
-        auto& link = next[static_cast<std::size_t>(before)];
-        link += link < 0 ? -static_cast<std::int32_t>(i) : static_cast<std::int32_t>(i);
-        next[i] = -1;
-      }
-      before = static_cast<std::int32_t>(i);
-    }
-    return {put(next)};
+    return {put(cuda::next_mentions(list, extent))};
   }
   template <class First, class... Rest>
   static void check_shapes(const First& x, const Rest&... others) {

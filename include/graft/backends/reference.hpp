@@ -37,14 +37,12 @@ struct Reference {
   /// How many carry blocks at once.
   [[nodiscard]] static Index lanes() { return lane_count(); }
 
-  /// What an accelerator sends while this lives runs without anybody waiting, until finish() or its end. Here everything is done
-  /// when its call returns. @{
+  /// What an accelerator sends while this lives runs without anybody waiting, until finish() or its end.
   struct Burst {
     ~Burst() {}
   };
-  [[nodiscard]] static Burst burst() { return {}; }
-  static void finish() {}
-  /// @}
+  [[nodiscard]] static Burst burst() { return {}; }  ///< here everything is done when its call returns
+  static void finish() {}                            ///< likewise
 
   // --- segments and tasks -----------------------------------------------------------------------------------------
 
@@ -276,8 +274,8 @@ struct Reference {
     return sum;
   }
   /// n(1,T): the norms of the rows of x(T,N), their squares summed in double.
-  template <class A, scalar T>
-  void row_norms(View<A> x, View<T> n) const {
+  template <scalar T>
+  void row_norms(In<T> x, View<T> n) const {
     ops::row_norms(x, n);
   }
   /// One step of ops::adamw on value, with its moments m and v. [whole]

@@ -181,18 +181,14 @@ struct Simd : Reference {
     }
     Reference::gated_activation_vjp(kind, gate, up, da, dgate, dup);
   }
-  template <scalar T>
-  void cross_entropy(View<T> logits, std::span<const std::int32_t> labels, Same<T> scale, View<T> nll) const {
-    if constexpr (std::same_as<T, float>) {
-      require(static_cast<Index>(labels.size()) == logits.rows && nll.rows == logits.rows, "shape.125",
-              "cross_entropy: logits(N,V), N labels and nll(N,1) disagree");
-      for (const std::int32_t label : labels) {
-        require(label >= 0 && label < logits.cols, "shape.126", "cross_entropy: a label lies outside the vocabulary");
-      }
-      simd::at_level(isa, [&](auto level) { level.cross_entropy(logits, labels.data(), scale, nll); });
-    } else {
-      Reference::cross_entropy(logits, labels, scale, nll);
+  using Reference::cross_entropy;
+  void cross_entropy(View<float> logits, std::span<const std::int32_t> labels, float scale, View<float> nll) const {
+    require(std::ssize(labels) == logits.rows && nll.rows == logits.rows, "shape.125",
+            "cross_entropy: logits(N,V), N labels and nll(N,1) disagree");
+    for (const std::int32_t label : labels) {
+      require(label >= 0 && label < logits.cols, "shape.126", "cross_entropy: a label lies outside the vocabulary");
     }
+    simd::at_level(isa, [&](auto level) { level.cross_entropy(logits, labels.data(), scale, nll); });
   }
   template <class A, storable T>
   void copy(View<A> x, View<T> y) const {
@@ -203,30 +199,16 @@ struct Simd : Reference {
       Reference::copy(x, y);
     }
   }
-  template <scalar T>
-  void fill(Same<T> value, View<T> y) const {
-    if constexpr (std::same_as<T, float>) {
-      for_each_row(y.rows, [&](auto level, Index i) { level.fill_row(value, y.cols, y.row(i)); });
-    } else {
-      Reference::fill(value, y);
-    }
+  using Reference::fill, Reference::add, Reference::scale;
+  void fill(float value, View<float> y) const {
+    for_each_row(y.rows, [&](auto level, Index i) { level.fill_row(value, y.cols, y.row(i)); });
   }
-  template <scalar T>
-  void add(Same<T> alpha, In<T> x, View<T> y) const {
-    if constexpr (std::same_as<T, float>) {
-      ops::detail::same_shape(x, y);
-      for_each_row(y.rows, [&](auto level, Index i) { level.add_row(alpha, x.row(i), y.cols, y.row(i)); });
-    } else {
-      Reference::add(alpha, x, y);
-    }
+  void add(float alpha, In<float> x, View<float> y) const {
+    ops::detail::same_shape(x, y);
+    for_each_row(y.rows, [&](auto level, Index i) { level.add_row(alpha, x.row(i), y.cols, y.row(i)); });
   }
-  template <scalar T>
-  void scale(Same<T> alpha, View<T> y) const {
-    if constexpr (std::same_as<T, float>) {
-      for_each_row(y.rows, [&](auto level, Index i) { level.scale_row(alpha, y.cols, y.row(i)); });
-    } else {
-      Reference::scale(alpha, y);
-    }
+  void scale(float alpha, View<float> y) const {
+    for_each_row(y.rows, [&](auto level, Index i) { level.scale_row(alpha, y.cols, y.row(i)); });
   }
   template <class S, scalar T>
   void add_bias(Same<T> alpha, View<S> bias, View<T> y) const {
@@ -366,16 +348,12 @@ struct Simd : Reference {
     }
     return sum;
   }
-  template <class A, scalar T>
-  void row_norms(View<A> x, View<T> n) const {
-    if constexpr (std::same_as<std::remove_const_t<A>, float> && std::same_as<T, float>) {
-      require(n.cols == x.rows, "shape.129", "row_norms: x(T,N) and n(1,T) disagree");
-      for_each_row(x.rows, [&](auto level, Index i) {
-        n(0, i) = static_cast<float>(std::sqrt(level.squares_of_row(x.row(i), x.cols)));
-      });
-    } else {
-      Reference::row_norms(x, n);
-    }
+  using Reference::row_norms;
+  void row_norms(In<float> x, View<float> n) const {
+    require(n.cols == x.rows, "shape.129", "row_norms: x(T,N) and n(1,T) disagree");
+    for_each_row(x.rows, [&](auto level, Index i) {
+      n(0, i) = static_cast<float>(std::sqrt(level.squares_of_row(x.row(i), x.cols)));
+    });
   }
   template <std::floating_point T>
   void adamw(const ops::AdamWStep& step, Same<T> scale, In<T> gradient, View<T> m, View<T> v, View<T> value) const {

@@ -31,14 +31,12 @@ class Arena {
     measuring_ = true;
   }
 
-  /// Whether reserve() will give the memory back that it has: nobody may be at work in it then.
-  [[nodiscard]] bool grows() const { return peak_ > static_cast<std::size_t>(storage_.size()); }
   /// Makes room for the peak just measured (memory grows, never shrinks) and starts to hand out real views.
   void reserve() {
-    if (grows()) {
-      const auto bytes = static_cast<Index>(peak_);
+    const std::size_t bytes = peak_;
+    if (bytes > static_cast<std::size_t>(storage_.size())) {
       storage_ = Tensor<std::byte>();  // give the old memory back first
-      storage_ = Tensor<std::byte>(1, bytes);
+      storage_ = Tensor<std::byte>(1, static_cast<Index>(bytes));
     }
     start_over();
     measuring_ = false;

@@ -14,7 +14,7 @@ namespace graft {
 /// A kind of memory. The processor reaches all of it; who else does is its own affair.
 struct Memory {
   void* (*take)(std::size_t bytes);                              ///< zeros at a multiple of `alignment`, or throws
-  void (*give_back)(void* block);                                ///< what take() gave; null is nothing
+  void (*give_back)(void* block);  ///< what take() gave, null is nothing; waits for whoever may be at work in it
   void (*fill)(void* to, const void* from, std::size_t bytes);  ///< from memory of any kind
 };
 

@@ -57,6 +57,17 @@ struct Ragged {
   }
 };
 
+/// The position of every row in its sequence, in the memory of `positions`.
+[[nodiscard]] inline std::vector<Index> positions_of(const Ragged& batch, std::vector<Index> positions = {}) {
+  positions.clear();
+  for (Index i = 0; i < batch.sequences(); ++i) {
+    for (Index j = 0; j < batch.length(i); ++j) {
+      positions.push_back(batch.start[static_cast<std::size_t>(i)] + j);
+    }
+  }
+  return positions;
+}
+
 /// A run of rows [begin, begin + rows).
 struct RowRange {
   Index begin = 0;  ///< the first one

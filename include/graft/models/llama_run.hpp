@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <utility>  // move
 #include <vector>
 
 #include <graft/adapters/graft_pass.hpp>
@@ -32,7 +33,7 @@ class LlamaRun {
 
   /// tokens(T) of a ragged batch => the residual stream after the last block, in hidden(). `labelled` is how many rows
   /// loss() will be asked for at most; `store` extends earlier calls (generation). `between`(l, x) meets the stream x(T,D)
-  /// that enters block l, or that leaves the last (l = layers), and may rewrite it.
+  /// that enters block l, or that leaves the last (l = layers), and may rewrite it; be.finish() before it is read.
   template <class Between = NobodyBetween>
   void forward(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
                std::span<const std::int32_t> tokens, Index labelled, const RunOptions& options = {},
@@ -48,17 +49,9 @@ class LlamaRun {
     tokens_ = tokens;
     const auto burst = be.burst();
     measure(be, model, bank, batch, labelled, options);
-    if (arena_.grows()) {
-      be.finish();
-    }
     arena_.reserve();
     lay_out(be, model, batch, labelled);
-    positions_.clear();
-    for (Index i = 0; i < batch.sequences(); ++i) {
-      for (Index j = 0; j < batch.length(i); ++j) {
-        positions_.push_back(batch.start[static_cast<std::size_t>(i)] + j);
-      }
-    }
+    positions_ = positions_of(batch, std::move(positions_));
     be.rope_rotations(std::span<const Index>(positions_), std::span<const double>(model.frequencies), rotations_);
     spans_.clear();
     key_rows_.clear();
@@ -73,7 +66,6 @@ class LlamaRun {
       }
     }
     pass_ = {batch.tokens(), rotations_, spans_, key_rows_};
-
     const View<C> first = input_of(0);
     be.for_each_block(batch.tokens(), [&](Block b) {
       const View<C> x = first.middle_rows(b.begin, b.rows);
@@ -86,12 +78,12 @@ class LlamaRun {
     });
     for (Index l = 0; l < model.layer_count(); ++l) {
       const auto i = static_cast<std::size_t>(l);
-      show(be, between, l, input_of(l));
+      between(l, input_of(l));
       model.blocks[i].forward(be, pass_, grafts_.layer(l), input_of(l), kept_[i], scratch_[i],
                               store != nullptr ? store->k[i].view() : View<C>{},
                               store != nullptr ? store->v[i].view() : View<C>{}, input_of(l + 1));
     }
-    show(be, between, model.layer_count(), stream_);
+    between(model.layer_count(), stream_);
   }
 
   /// (T,D) the residual stream after the last block, before the final norm; gone after a backward that recomputes.
@@ -108,7 +100,6 @@ class LlamaRun {
       head_forward(be, model, rows.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
                    out.middle_rows(first, count));
     }
-    be.finish();
   }
 
   /// Sum over the labelled rows of the negative log-likelihood: row rows[i] (rising) predicts labels[i]. After a forward that
@@ -206,13 +197,6 @@ class LlamaRun {
   }
 
  private:
-  template <class Between>
-  static void show(const B& be, Between& between, Index layer, View<C> x) {
-    if constexpr (!std::same_as<std::remove_cvref_t<Between>, NobodyBetween>) {
-      be.finish();
-    }
-    between(layer, x);
-  }
   void lay_out(const B& be, const Model& model, const Ragged& batch, Index labelled) {
     const LlamaConfig& c = model.config;
     const Index t = batch.tokens();

@@ -115,8 +115,8 @@ template <class A>
 }
 
 /// n(1,T): the norm of each row of x(T,N), its squares summed in double.
-template <class A, scalar T>
-void row_norms(View<A> x, View<T> n) {
+template <scalar T>
+void row_norms(In<T> x, View<T> n) {
   require(n.cols == x.rows, "shape.129", "row_norms: x(T,N) and n(1,T) disagree");
   for (Index i = 0; i < x.rows; ++i) {
     n(0, i) = T(static_cast<real_type<T>>(std::sqrt(squared_norm(x.middle_rows(i, 1)))));

@@ -66,6 +66,7 @@ template <class Run, class B, class Model, class AttachedType, objective Objecti
       return found;
     }
     const auto look = [&](Index l, auto x) {
+      be.finish();
       if (found.empty() && !detail::all_finite(x)) {
         found = l == 0 ? "the embedded tokens" : "the hidden state after block " + std::to_string(l - 1);
       }

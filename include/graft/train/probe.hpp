@@ -130,6 +130,7 @@ template <class Model, class AttachedType>
   models::LlamaRun<Model, AttachedType> run;
   run.forward(be, model, bank, batch, tokens, 1, {}, nullptr, [&](Index l, View<C> x) {
     const View<C> with = x.middle_rows(0, half), without = x.middle_rows(half, half);
+    be.finish();
     if (l > 0) {
       detail::compare<C>(with, without, d, sizes);
       all.push_back(detail::mean_sizes(batch, sizes, window));

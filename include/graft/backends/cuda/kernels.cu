@@ -3,6 +3,7 @@
 // cuda.hpp sends.
 #include <array>
 #include <cstdint>
+#include <cstring>  // memcpy
 #include <map>
 #include <mutex>
 #include <string>
@@ -191,6 +192,11 @@ struct Queue::State {
   }
 };
 
+int Queue::count() {
+  int devices = 0;
+  return cudaGetDeviceCount(&devices) == cudaSuccess ? devices : 0;
+}
+
 Queue::Queue(int number) : state_(std::make_unique<State>()) {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
@@ -303,10 +309,11 @@ void Queue::begin_burst() {
   const std::scoped_lock lock(state_->mutex);
   ++state_->bursts;
 }
-void Queue::end_burst() {
+void Queue::end_burst() noexcept {
   const std::scoped_lock lock(state_->mutex);
   if (--state_->bursts == 0) {
-    state_->finish();
+    (void)cudaStreamSynchronize(state_->stream);
+    state_->ring_used = 0;
   }
 }
 const DeviceFacts& Queue::facts() const {

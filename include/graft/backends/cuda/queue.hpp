@@ -32,6 +32,8 @@ struct DeviceFacts {
 /// memory, which both sides reach.
 class Queue {
  public:
+  /// Devices of this machine that a driver answers for.
+  [[nodiscard]] static int count();
   /// Takes device `number`. None, or a driver that is too old, is cuda.001.
   explicit Queue(int number = 0);
   ~Queue();
@@ -63,8 +65,8 @@ class Queue {
   void finish();
   /// Bursts nest.
   void begin_burst();
-  /// The outermost one ends with finish().
-  void end_burst();
+  /// The outermost one waits at its end; a failure then shows in the next call.
+  void end_burst() noexcept;
 
   [[nodiscard]] const DeviceFacts& facts() const;  ///< of the device
 
@@ -75,6 +77,20 @@ class Queue {
   [[nodiscard]] void* scratch_bytes(std::size_t bytes);
 
   std::unique_ptr<State> state_;
+};
+
+/// What is sent to a queue while this lives runs without anybody waiting, until finish() or its end.
+template <class Queue>
+class Burst {
+ public:
+  /// Begins one.
+  explicit Burst(Queue& queue) : queue_(queue) { queue_.begin_burst(); }
+  ~Burst() { queue_.end_burst(); }
+  Burst(const Burst&) = delete;
+  Burst& operator=(const Burst&) = delete;
+
+ private:
+  Queue& queue_;
 };
 
 }  // namespace graft::backends::cuda

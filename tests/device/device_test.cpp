@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What needs a CUDA device: the kernels themselves, beside the same ones on the processor (tests/backends/cuda_test.cpp).
+#include <graft/backends/cuda.hpp>
+#include <graft/optimizers/adamw.hpp>
+#include <graft/schedules/constant.hpp>
+#include <graft/train/trainer.hpp>
+
+#include "contracts/adapter_contract.hpp"
+#include "contracts/backend_contract.hpp"
+#include "support/catch.hpp"
+#include "support/every_method.hpp"
+
+using namespace graft;
+
+namespace {
+
+const int device_count = backends::cuda::Queue::count();
+
+std::string refusal(int device) {
+  try {
+    const backends::cuda::Queue queue(device);
+  } catch (const Error& error) {
+    return error.id();
+  }
+  return "none";
+}
+
+test::EveryMethod method_on_prompts(std::size_t method) {
+  return test::only_number(method, 3, {.positions = ends(2, 2)});
+}
+
+/// Hidden states and gradients of one method.
+template <class T, class B>
+auto computed(std::size_t method, B be) {
+  test::Bench<T, B, test::EveryMethod> bench(test::small_config(), method_on_prompts(method), true, be);
+  bench.disturb(2);
+  bench.differentiate(bench.batch(test::detail::ragged, 3));
+  return std::pair{bench.hidden(), bench.gradients(bench.attached)};
+}
+
+/// The parameters of LoRA and LoReFT after some steps.
+std::vector<Tensor<float>> trained(const backends::Cuda& be) {
+  test::Bench<float, backends::Cuda, test::EveryMethod> bench(
+      test::small_config(),
+      test::only(test::OnLinear<adapters::Lora<>>{{.rank = 2}, {}}, test::OnStream<adapters::LoReft<>>{{.rank = 3}, {.positions = ends(2, 2)}}),
+      false, be);
+  const std::vector<train::Batch> data = {bench.batch(test::detail::ragged, 3)};
+  train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{}, schedules::Constant{}, {.rate = 1e-2});
+  for (int step = 0; step < 20; ++step) {
+    (void)trainer.step(data);
+  }
+  std::vector<Tensor<float>> values;
+  bench.attached.for_each_parameter([&](const std::string&, Parameter<float>& p) { values.push_back(bench.copied(p.value)); });
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a device that is not there is named") {
+  CHECK(refusal(device_count) == "cuda.001");
+}
+
+TEST_CASE("a CUDA device does what Reference specifies", "[device]") {
+  test::check_backend(backends::Cuda());
+}
+
+TEST_CASE("every adapter on a CUDA device equals Reference in double", "[device]") {
+  const backends::Cuda device;
+  for (std::size_t method = 0; method < test::method_count; ++method) {
+    CAPTURE(method);
+    const auto expected = computed<double>(method, backends::Reference{});
+    const auto found = computed<float>(method, device);
+    CHECK(test::relative_error(found.first.view(), expected.first.view()) < 2e-5);
+    REQUIRE(found.second.size() == expected.second.size());
+    for (std::size_t i = 0; i < found.second.size(); ++i) {
+      CAPTURE(i);
+      CHECK(test::relative_error(found.second[i].view(), expected.second[i].view()) < 2e-4);
+    }
+  }
+}
+
+TEST_CASE("attention on tensor cores stays near fp32", "[device]") {
+  backends::Cuda be;
+  const ops::AttentionShape shape{4, 2, 64, 0.125};
+  const std::vector<ops::AttentionSpan> spans = {{0, 100, 0, 100}, {100, 300, 100, 300}};
+  const auto q = test::normal<float>(400, 256, 1), k = test::normal<float>(400, 128, 2), v = test::normal<float>(400, 128, 3);
+  const auto d_o = test::normal<float>(400, 256, 4);
+  const auto results = [&] {
+    std::vector<Tensor<float>> all;
+    for (const Index cols : {256, 4, 256, 128, 128}) {
+      all.emplace_back(400, cols);
+    }
+    be.attention(shape, spans, q.view(), k.view(), v.view(), all[0].view(), all[1].view());
+    be.attention_vjp(shape, spans, q.view(), k.view(), v.view(), all[0].view(), all[1].view(), d_o.view(), all[2].view(),
+                     all[3].view(), all[4].view());
+    return all;
+  };
+  const auto exact = results();
+  be.rounds = true;
+  const auto rounded = results();
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    CAPTURE(i);
+    CHECK(test::relative_error(rounded[i].view(), exact[i].view()) < 2e-2);
+    CHECK(test::relative_error(rounded[i].view(), exact[i].view()) > 0);
+  }
+}
+
+TEST_CASE("two runs with one seed end in the same bits", "[device]") {
+  const backends::Cuda be;
+  const auto first = trained(be);
+  const auto second = trained(be);
+  REQUIRE(first.size() == second.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    CHECK(test::identical(first[i].view(), second[i].view()));
+  }
+}
+
+TEST_CASE("more memory than the device has is refused with what is free", "[device]") {
+  const backends::Cuda be;
+  try {
+    const Tensor<std::byte> much(1, static_cast<Index>(be.queue().facts().bytes) + 1);
+    FAIL("it was given");
+  } catch (const Error& error) {
+    CHECK(error.id() == "cuda.002");
+    CHECK_THAT(error.what(), test::contains("MiB"));
+  }
+}
