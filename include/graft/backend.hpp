@@ -64,6 +64,9 @@ concept has_row_operations = requires(const B& be, C one, View<const C> in, View
   be.add_bias(in, out);
   be.rescale_columns(in, in, out);
   be.add_column_dots(in, in, out);
+  be.multiply_rows(in, in, one, out);
+  be.add_row_dots(in, in, out);
+  be.invert(out);
   be.add_bias(one, in, out);
   be.dropout(0.5, Random(1), Index{0}, in, out);
 };

@@ -173,6 +173,7 @@
 #include <graft/ops/orthonormalize.hpp>
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
+#include <graft/ops/row_scale.hpp>
 #include <graft/ops/select.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/optimizers/lora_plus.hpp>

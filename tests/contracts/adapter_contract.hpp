@@ -110,7 +110,11 @@ class Bench<T, B, Stack<Ats...>> {
   [[nodiscard]] static T mean(const train::Batch& batch) {
     return T(static_cast<real_type<T>>(1.0 / static_cast<double>(batch.labelled())));
   }
-  [[nodiscard]] Tensor<T> hidden() const { return copied(run.hidden()); }
+  [[nodiscard]] Tensor<T> hidden() const {
+    Tensor<T> copy(run.hidden().rows, run.hidden().cols);
+    be.copy(run.hidden(), copy.view());
+    return copy;
+  }
   [[nodiscard]] static Tensor<T> copied(View<const T> x) {
     Tensor<T> copy(x.rows, x.cols);
     for (Index i = 0; i < x.rows; ++i) {

@@ -256,6 +256,16 @@ void check_rows(const B& be) {
       be.multiply_columns(bias.f, copied.f, copied.f);  // in place
       reference.multiply_columns(bias.d(), copied.d(), copied.d());
       check_close(copied, 12.0 * unit);
+      Twin column(t, 1, 9), dots(t, 1, 10);
+      be.multiply_rows(column.f, x.f, 0.5f, copied.f);
+      reference.multiply_rows(column.d(), x.d(), 0.5, copied.d());
+      check_close(copied, 16.0 * unit);
+      be.add_row_dots(x.f, copied.f, dots.f);
+      reference.add_row_dots(x.d(), copied.d(), dots.d());
+      check_close(dots, 32.0 * unit * (n + 1.0));
+      be.invert(filled.f);
+      reference.invert(filled.d());
+      check_close(filled, unit * largest(View<const double>(filled.d())));
       be.copy(x.f, copied.f);
       reference.copy(x.d(), copied.d());
       check_close(copied, 0.0);

@@ -19,7 +19,7 @@ constexpr Memory counted{[](std::size_t bytes) {
                            given_back += block != nullptr ? 1 : 0;
                            graft::detail::give_back(block);
                          },
-                         host_memory.fill};
+                         host_memory.take_private, host_memory.give_back_private, host_memory.fill};
 
 }  // namespace
 
@@ -44,6 +44,15 @@ TEST_CASE("tensors come from the memory in use and go back to their own") {
   CHECK(given_back == 1);
   before = {};
   CHECK(given_back == 2);
+}
+
+TEST_CASE("a private block knows its size, moves, and ends once") {
+  PrivateBlock block(100);
+  CHECK(block.size() == 100);
+  CHECK(static_cast<std::byte*>(block.data())[99] == std::byte{0});
+  const PrivateBlock moved = std::move(block);
+  CHECK(moved.size() == 100);
+  CHECK(PrivateBlock(0).data() == nullptr);
 }
 
 TEST_CASE("the host's memory is filled byte by byte") {

@@ -106,3 +106,15 @@ TEST_CASE("positions count from where each sequence starts") {
   CHECK(positions_of(ragged) == std::vector<Index>{0, 1, 2, 7});
   CHECK(positions_of(Ragged{}, {9}).empty());
 }
+
+TEST_CASE("a run of rows is found in a rising list") {
+  const std::vector<Index> list = {1, 4, 5, 9};
+  const auto check = [&](RowRange run, Index begin, Index rows) {
+    CHECK(where_listed(list, run).begin == begin);
+    CHECK(where_listed(list, run).rows == rows);
+  };
+  check({0, 10}, 0, 4);
+  check({4, 2}, 1, 2);
+  check({2, 2}, 1, 0);
+  check({9, 5}, 3, 1);
+}

@@ -115,3 +115,13 @@ TEST_CASE("elementwise operations refuse shapes that disagree") {
   CHECK_THROWS_WITH(ops::add_bias(x.view().middle_rows(0, 1), y.view()), test::contains("shape.129: add_bias: "));
   CHECK_THROWS_WITH(ops::add_column_sums(1, x.view(), y.view()), test::contains("shape.129: add_column_sums: "));
 }
+
+TEST_CASE("a norm for each row, and the inverse of each number but zero") {
+  Tensor<double> norms(1, 2);
+  ops::row_norms(rows_of<double>({{3, 4}, {0, 0}}).view(), norms.view());
+  CHECK(norms(0, 0) == 5);
+  CHECK(norms(0, 1) == 0);
+  ops::invert(norms.view());
+  CHECK(norms(0, 0) == 0.2);
+  CHECK(norms(0, 1) == 0);
+}

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <barrier>
+#include <cstring>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <sys/mman.h>
 
 #include <graft/backends/cuda.hpp>
 #include <graft/ops/gemm.hpp>
@@ -156,9 +160,9 @@ class HostQueue {
     });
   }
   template <class T>
-  [[nodiscard]] const T* put(std::span<const T> list) {
+  [[nodiscard]] const std::remove_const_t<T>* put(std::span<T> list) {
     const std::scoped_lock lock(mutex_);
-    auto copy = std::make_shared<std::vector<T>>(list.begin(), list.end());
+    auto copy = std::make_shared<std::vector<std::remove_const_t<T>>>(list.begin(), list.end());
     lists_.push_back(copy);
     return copy->data();
   }
@@ -172,10 +176,16 @@ class HostQueue {
     }
     return reinterpret_cast<T*>(scratch_.data());
   }
+  [[nodiscard]] double* answer() { return &answer_; }
   void finish() {
     const std::scoped_lock lock(mutex_);
-    for (const auto& work : std::exchange(work_, {})) {
-      work();
+    const auto sent = std::exchange(work_, {});
+    if (!sent.empty()) {
+      protect(PROT_READ | PROT_WRITE);
+      for (const auto& work : sent) {
+        work();
+      }
+      protect(PROT_NONE);
     }
     lists_.clear();
     ++waits;
@@ -196,15 +206,46 @@ class HostQueue {
     static HostQueue* queue = nullptr;
     return queue;
   }
+  /// Blocks that only kernels reach: whoever touches one meanwhile ends with SIGSEGV.
+  static std::map<void*, std::size_t>& private_blocks() {
+    static std::map<void*, std::size_t> blocks;
+    return blocks;
+  }
+  static void protect(int how) {
+    for (const auto& [block, bytes] : private_blocks()) {
+      require(mprotect(block, bytes, how) == 0, "cuda.003", "mprotect failed");
+    }
+  }
   /// As cudaFree does, giving back waits for what may be at work there.
-  static constexpr Memory memory{graft::detail::take_zeroed,
-                                 [](void* block) {
-                                   if (block != nullptr && current() != nullptr) {
-                                     current()->finish();
-                                   }
-                                   graft::detail::give_back(block);
-                                 },
-                                 host_memory.fill};
+  static void wait() {
+    if (current() != nullptr) {
+      current()->finish();
+    }
+  }
+  static constexpr Memory memory{
+      graft::detail::take_zeroed,
+      [](void* block) {
+        if (block != nullptr) {
+          wait();
+          graft::detail::give_back(block);
+        }
+      },
+      [](std::size_t bytes) {
+        void* const block = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        require(block != MAP_FAILED, "cuda.002", "mmap failed");
+        private_blocks()[block] = bytes;
+        return block;
+      },
+      [](void* block) {
+        wait();
+        munmap(block, private_blocks().at(block));
+        private_blocks().erase(block);
+      },
+      [](void* to, const void* from, std::size_t bytes) {
+        protect(PROT_READ | PROT_WRITE);
+        std::memcpy(to, from, bytes);
+        protect(PROT_NONE);
+      }};
 
   template <class Work>
   void send(Work&& work) {
@@ -221,6 +262,7 @@ class HostQueue {
   std::vector<std::function<void()>> work_;
   std::vector<std::shared_ptr<const void>> lists_;
   std::vector<std::max_align_t> scratch_;
+  double answer_ = 0;
   Index bursts_ = 0;
 };
 

@@ -118,13 +118,10 @@ struct Dora {
           const View<T> panel = cache.panel.at({0, panel_rows, block.lane, 0});
           norms(be, weight, {block.begin, block.rows}, panel, cache.inverse);
         });
-      }
-      be.finish();  // the processor reads and writes from here on
-      if (!cache.known) {
-        invert(cache.inverse);
+        be.invert(cache.inverse);
         cache.known = cache.inverse.data == cache.found.data();
       }
-      direct(cache.inverse, cache.g, cache.b);
+      direct(be, cache.inverse, cache.g, cache.b);
     }
 
     /// z = A x, of the masked x under dropout.
@@ -181,15 +178,10 @@ struct Dora {
       be.add_column_sums(1, cache.low.db, cache.db.reshape(1, b.size()));
       be.fill(0, cache.dg);
       be.add_column_sums(1, cache.shares, cache.dg);
-      be.finish();  // the processor reads and writes from here on
-      for (Index i = 0; i < b.value.rows; ++i) {
-        T sum = cache.dg(0, i);
-        for (Index k = 0; k < b.value.cols; ++k) {
-          sum += b.value(i, k) * cache.db(i, k);
-          b.gradient(i, k) += cache.g(0, i) * cache.db(i, k);
-        }
-        m_.gradient(0, i) += cache.inverse(0, i) * sum;
-      }
+      be.add_row_dots(b.value, cache.db, cache.dg.reshape(b.value.rows, 1));
+      be.multiply_rows(cache.g.reshape(b.value.rows, 1), cache.db, 1, b.gradient.view());
+      be.multiply_columns(cache.inverse, cache.dg, cache.dg);
+      be.add(1, cache.dg, m_.gradient.view());
     }
 
     /// into += (g - 1) o W0 + g o s B A: what attached computes, as a change of the weight.
@@ -200,11 +192,11 @@ struct Dora {
       Tensor<T> g(1, base.rows);
       Tensor<T> b(base.rows, low_.b().cols);
       norms(be, base, {0, base.rows}, panel.view(), inverse.view());
-      invert(inverse.view());
-      direct(inverse.view(), g.view(), b.view());
-      for (Index i = 0; i < base.rows; ++i) {
-        be.add(g(0, i) - T{1}, base.middle_rows(i, 1), into.middle_rows(i, 1));
-      }
+      be.invert(inverse.view());
+      direct(be, inverse.view(), g.view(), b.view());
+      be.fill(-1, inverse.view());
+      be.add(1, g.view(), inverse.view());  // g - 1
+      be.multiply_rows(inverse.view().reshape(base.rows, 1), base, 1, into);
       be.gemm_nn(scale(), b.view(), low_.a(), 1, into);  // (N,r)(r,M) -> (N,M)
     }
 
@@ -224,20 +216,11 @@ struct Dora {
         be.row_norms(some, n.middle_cols(begin, rows));
       }
     }
-    /// n becomes 1 / n.
-    static void invert(View<T> n) {
-      for (Index i = 0; i < n.cols; ++i) {
-        n(0, i) = n(0, i) == T{} ? T{} : T{1} / n(0, i);
-      }
-    }
     /// g = m / n, b = g o B.
-    void direct(In<T> inverse, View<T> g, View<T> b) const {
-      for (Index i = 0; i < inverse.cols; ++i) {
-        g(0, i) = m_.value(0, i) * inverse(0, i);
-        for (Index k = 0; k < b.cols; ++k) {
-          b(i, k) = g(0, i) * low_.b()(i, k);
-        }
-      }
+    template <class B>
+    void direct(const B& be, In<T> inverse, View<T> g, View<T> b) const {
+      be.multiply_columns(inverse, m_.value, g);
+      be.multiply_rows(g.reshape(b.rows, 1), low_.b(), 0, b);
     }
 
     Low low_;

@@ -91,8 +91,7 @@ struct Loha {
     /// Multiplies the factors out to A and B for the segments that follow.
     template <class B, class W>
     void prepare(const B& be, Cache& cache, const W&) const {
-      be.finish();  // the processor writes where the layer before may still be at work
-      multiply_out(cache.a, cache.b);
+      multiply_out(be, cache.a, cache.b);
     }
 
     /// z = A x.
@@ -122,22 +121,14 @@ struct Loha {
     void gradients(const B& be, Cache& cache, RowRange run, In<T> x, In<T> dy) {
       be.gemm_tn(1, cache.u.wide().middle_rows(run.begin, run.rows), x, 0, cache.da);        // -> (rr,M)
       be.gemm_tn(scale_, dy, cache.z.wide().middle_rows(run.begin, run.rows), 0, cache.db);  // -> (N,rr)
-      be.finish();  // the processor reads and writes from here on
       for (Index i = 0; i < r(); ++i) {
-        for (Index j = 0; j < r(); ++j) {
-          for (Index m = 0; m < b1_.value.cols; ++m) {
-            b1_.gradient(i, m) += cache.da(i * r() + j, m) * b2_.value(j, m);
-            b2_.gradient(j, m) += cache.da(i * r() + j, m) * b1_.value(i, m);
-          }
-        }
-      }
-      for (Index n = 0; n < a1_.value.rows; ++n) {
-        for (Index i = 0; i < r(); ++i) {
-          for (Index j = 0; j < r(); ++j) {
-            a1_.gradient(n, i) += cache.db(n, i * r() + j) * a2_.value(n, j);
-            a2_.gradient(n, j) += cache.db(n, i * r() + j) * a1_.value(n, i);
-          }
-        }
+        const View<T> da = cache.da.middle_rows(i * r(), r());  // of rows b1[i] o b2[j]
+        const View<T> db = cache.db.middle_cols(i * r(), r());  // of columns a1[i] o a2[j]
+        be.add_column_dots(da, b2_.value, b1_.gradient.view().middle_rows(i, 1));
+        be.add_row_dots(db, a2_.value, a1_.gradient.view().middle_cols(i, 1));
+        be.multiply_rows(a1_.value.middle_cols(i, 1), db, 1, a2_.gradient.view());
+        const View<T> across(cache.da.row(i), r(), cache.da.cols, r() * cache.da.stride);  // rows b1[j] o b2[i]
+        be.add_column_dots(across, b1_.value, b2_.gradient.view().middle_rows(i, 1));
       }
     }
 
@@ -146,7 +137,7 @@ struct Loha {
     void merge(const B& be, In<T> base, View<T> into) const {
       Tensor<T> a(r() * r(), base.cols);
       Tensor<T> b(base.rows, r() * r());
-      multiply_out(a.view(), b.view());
+      multiply_out(be, a.view(), b.view());
       be.gemm_nn(scale_, b.view(), a.view(), 1, into);  // (N,rr)(rr,M) -> (N,M)
     }
 
@@ -161,20 +152,12 @@ struct Loha {
       }
       return recipe.rank;
     }
-    void multiply_out(View<T> a, View<T> b) const {
+    /// a(rr,M): rows b1[i] o b2[j]; b(N,rr): columns a1[i] o a2[j].
+    template <class B>
+    void multiply_out(const B& be, View<T> a, View<T> b) const {
       for (Index i = 0; i < r(); ++i) {
-        for (Index j = 0; j < r(); ++j) {
-          for (Index m = 0; m < a.cols; ++m) {
-            a(i * r() + j, m) = b1_.value(i, m) * b2_.value(j, m);
-          }
-        }
-      }
-      for (Index n = 0; n < b.rows; ++n) {
-        for (Index i = 0; i < r(); ++i) {
-          for (Index j = 0; j < r(); ++j) {
-            b(n, i * r() + j) = a1_.value(n, i) * a2_.value(n, j);
-          }
-        }
+        be.multiply_columns(b1_.value.middle_rows(i, 1), b2_.value, a.middle_rows(i * r(), r()));
+        be.multiply_rows(a1_.value.middle_cols(i, 1), a2_.value, 0, b.middle_cols(i * r(), r()));
       }
     }
 

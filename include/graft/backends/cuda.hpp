@@ -28,6 +28,7 @@
 #include <graft/ops/column_scale.hpp>
 #include <graft/ops/elementwise.hpp>
 #include <graft/ops/rope.hpp>
+#include <graft/ops/row_scale.hpp>
 #include <graft/ops/select.hpp>
 
 namespace graft::backends {
@@ -74,8 +75,8 @@ class Accelerator {
     multiply(cuda::Product::nt, a.cols, alpha, a, b, beta, c);
   }
   template <storable S>
-  void gemm_nt(float alpha, In<S> a, const DenseWeight<S>& b, float beta, View<float> c) const {
-    gemm_nt(alpha, a, b.view(), beta, c);
+  void gemm_nt(float alpha, In<S> a, const Weight<S>& b, float beta, View<float> c) const {
+    gemm_nt(alpha, a, b.resident(), beta, c);
   }
   template <class A, class T>
   void gemm_nn(float alpha, View<A> a, View<T> b, float beta, View<float> c) const {
@@ -84,8 +85,8 @@ class Accelerator {
     multiply(cuda::Product::nn, a.cols, alpha, a, b, beta, c);
   }
   template <storable S>
-  void gemm_nn(float alpha, In<S> a, const DenseWeight<S>& b, float beta, View<float> c) const {
-    gemm_nn(alpha, a, b.view(), beta, c);
+  void gemm_nn(float alpha, In<S> a, const Weight<S>& b, float beta, View<float> c) const {
+    gemm_nn(alpha, a, b.resident(), beta, c);
   }
   void gemm_tn(float alpha, View<const float> a, View<const float> b, float beta, View<float> c) const {
     require(a.rows == b.rows && c.rows == a.cols && c.cols == b.cols, "shape.120",
@@ -185,6 +186,15 @@ class Accelerator {
     ops::detail::check_columns(sum, x, y);
     add_sums(cuda::DotTerm{x, y}, x.rows, 1.0f, parts_of(x), sum);
   }
+  void multiply_rows(View<const float> factor, View<const float> x, float beta, View<float> y) const {
+    ops::detail::check_rows(factor, x, y);
+    each(cuda::MultiplyRows{factor, x, beta, y}, y.rows, y.cols);
+  }
+  void add_row_dots(View<const float> x, View<const float> y, View<float> sum) const {
+    ops::detail::check_rows(sum, x, y);
+    each_row(cuda::RowDots{x, y, sum}, x.rows, x.cols);
+  }
+  void invert(View<float> x) const { each(cuda::Invert{x}, x.rows, x.cols); }
   void dropout(double rate, Random random, Index first_row, View<const float> x, View<float> y) const {
     ops::detail::same_shape(x, y);
     each(cuda::Dropout{rate, random, first_row, x, y}, y.rows, y.cols);
@@ -198,8 +208,8 @@ class Accelerator {
     each(cuda::GatherRows<I, std::remove_const_t<S>>{from, queue_->put(list), out}, out.rows, out.cols);
   }
   template <class I, storable S>
-  void gather_rows(const DenseWeight<S>& from, std::span<const I> list, View<float> out) const {
-    gather_rows(from.view(), list, out);
+  void gather_rows(const Weight<S>& from, std::span<const I> list, View<float> out) const {
+    gather_rows(from.resident(), list, out);
   }
   template <class I>
   void scatter_rows(View<const float> rows, std::span<const I> list, View<float> onto) const {
@@ -217,8 +227,8 @@ class Accelerator {
     each(cuda::GatherColumns<I, std::remove_const_t<S>>{from, queue_->put(list), out}, out.rows, out.cols);
   }
   template <class I, storable S>
-  void gather_cols(const DenseWeight<S>& from, std::span<const I> list, View<float> out) const {
-    gather_cols(from.view(), list, out);
+  void gather_cols(const Weight<S>& from, std::span<const I> list, View<float> out) const {
+    gather_cols(from.resident(), list, out);
   }
   template <class I>
   void scatter_add_cols(float alpha, View<const float> cols, std::span<const I> list, View<float> onto) const {
@@ -245,7 +255,7 @@ class Accelerator {
       }
       const Index side = std::min(side_of<Kernel>(shape), round_up(longest, 16));
       const auto tiles = cuda::attention_tiles(spans, side, &ops::AttentionSpan::query_rows);
-      send(Kernel{shape, put(tiles), side, q, k, v, o, lse}, std::ssize(tiles) * shape.heads,
+      send(Kernel{shape, queue_->put(std::span(tiles)), side, q, k, v, o, lse}, std::ssize(tiles) * shape.heads,
            Kernel::shared_bytes({side, shape.head_dim}));
     });
   }
@@ -260,7 +270,7 @@ class Accelerator {
       const auto half = [&]<class Kernel>(auto rows_of, Index heads, auto... gradients) {
         const Index side = side_of<Kernel>(shape);
         const auto tiles = cuda::attention_tiles(spans, side, rows_of);
-        send(Kernel{{shape, put(tiles), side, q, k, v, lse, d_o, delta}, gradients...}, std::ssize(tiles) * heads,
+        send(Kernel{{shape, queue_->put(std::span(tiles)), side, q, k, v, lse, d_o, delta}, gradients...}, std::ssize(tiles) * heads,
              Kernel::shared_bytes({side, shape.head_dim}));
       };
       half.template operator()<cuda::AttentionKeyVjp<Operand>>(&ops::AttentionSpan::key_rows, shape.kv_heads, dk, dv);
@@ -281,15 +291,15 @@ class Accelerator {
     for (const View<const float>& x : all) {
       rows += x.rows;
     }
-    double* const total = queue_->template scratch<double>(1 + rows);
-    Index at = 1;
+    double* const squares = queue_->template scratch<double>(rows);
+    Index at = 0;
     for (const View<const float>& x : all) {
-      each_row(cuda::RowSquares{x, total + at}, x.rows, x.cols);
+      each_row(cuda::RowSquares{x, squares + at}, x.rows, x.cols);
       at += x.rows;
     }
-    queue_->launch(cuda::Total{total + 1, rows, total}, 1, 256);
+    queue_->launch(cuda::Total{squares, rows, queue_->answer()}, 1, 256);
     finish();
-    return *total;
+    return *queue_->answer();
   }
   void row_norms(View<const float> x, View<float> n) const {
     require(n.cols == x.rows, "shape.129", "row_norms: x(T,N) and n(1,T) disagree");
@@ -362,10 +372,6 @@ class Accelerator {
   [[nodiscard]] Index side_of(const ops::AttentionShape& shape) const {
     return Kernel::Layout::template side_for<Kernel>(shape.head_dim, queue_->facts().shared_bytes);
   }
-  template <class T>
-  [[nodiscard]] const T* put(const std::vector<T>& list) const {
-    return queue_->put(std::span<const T>(list));
-  }
   template <class Body>
   void with_operand(const Body& body) const {
     if (rounds) {
@@ -376,7 +382,8 @@ class Accelerator {
   }
   template <class I>
   [[nodiscard]] cuda::Mentions mentions(std::span<const I> list, Index extent) const {
-    return {put(cuda::next_mentions(list, extent))};
+    const std::vector<std::int32_t> next = cuda::next_mentions(list, extent);
+    return {queue_->put(std::span(next))};
   }
   template <class First, class... Rest>
   static void check_shapes(const First& x, const Rest&... others) {

@@ -20,6 +20,7 @@
 #include <graft/ops/orthonormalize.hpp>
 #include <graft/ops/rms_norm.hpp>
 #include <graft/ops/rope.hpp>
+#include <graft/ops/row_scale.hpp>
 #include <graft/ops/select.hpp>
 
 namespace graft::backends {
@@ -181,6 +182,21 @@ struct Reference {
   template <scalar T>
   void rescale_columns(In<T> scale, In<T> x, View<T> y) const {
     ops::rescale_columns(scale, x, y);
+  }
+  /// y(T,N) = scale(T,1) o x(T,N) + beta y, row by row; x and y may be the same.
+  template <scalar T>
+  void multiply_rows(In<T> scale, In<T> x, Same<T> beta, View<T> y) const {
+    ops::multiply_rows(scale, x, beta, y);
+  }
+  /// sum(T,1) += the row sums of x o y, both (T,N), columns in order.
+  template <scalar T>
+  void add_row_dots(In<T> x, In<T> y, View<T> sum) const {
+    ops::add_row_dots(x, y, sum);
+  }
+  /// x = 1 / x, and 0 where it is 0.
+  template <scalar T>
+  void invert(View<T> x) const {
+    ops::invert(x);
   }
   /// sum(1,N) += the column sums of x o y, both (T,N), rows in order: the gradient of a scale.
   template <scalar T>

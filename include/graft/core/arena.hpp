@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arena: one caller-owned block of memory, laid out by a dry pass that takes the same views from no memory at all.
+// Arena: one caller-owned block of memory, laid out by a dry pass that takes the same views from no memory at all. Only the
+// backend touches it: what the processor looks at is copied to a tensor first.
 #pragma once
 
 #include <algorithm>  // find_if, max
@@ -10,7 +11,8 @@
 #include <graft/base/require.hpp>
 #include <graft/core/block.hpp>
 #include <graft/core/parallel.hpp>
-#include <graft/core/tensor.hpp>
+#include <graft/core/memory.hpp>
+#include <graft/core/view.hpp>
 
 namespace graft {
 
@@ -33,10 +35,10 @@ class Arena {
 
   /// Makes room for the peak just measured (memory grows, never shrinks) and starts to hand out real views.
   void reserve() {
-    const std::size_t bytes = peak_;
-    if (bytes > static_cast<std::size_t>(storage_.size())) {
-      storage_ = Tensor<std::byte>();  // give the old memory back first
-      storage_ = Tensor<std::byte>(1, static_cast<Index>(bytes));
+    if (peak_ > storage_.size()) {
+      const std::size_t bytes = peak_;
+      storage_ = PrivateBlock();  // give the old memory back first
+      storage_ = PrivateBlock(bytes);
     }
     start_over();
     measuring_ = false;
@@ -56,9 +58,9 @@ class Arena {
     if (measuring_) {
       return {nullptr, rows, cols};
     }
-    require(used_ <= static_cast<std::size_t>(storage_.size()), "shape.112",
+    require(used_ <= storage_.size(), "shape.112",
             "Arena: more was taken than the dry pass measured");
-    return {reinterpret_cast<T*>(storage_.data() + at), rows, cols};
+    return {reinterpret_cast<T*>(static_cast<std::byte*>(storage_.data()) + at), rows, cols};
   }
 
   /// A slab with a row for every token where `wide`, else with `lane_rows` rows for every lane.
@@ -107,7 +109,7 @@ class Arena {
     at_peak_.clear();
   }
 
-  Tensor<std::byte> storage_;
+  PrivateBlock storage_;
   std::vector<ArenaEntry> taken_;    // what is taken now, in stack order
   std::vector<ArenaEntry> at_peak_;  // the same when the peak was reached, once something was given back since
   Index lanes_ = lane_count();

@@ -2,7 +2,9 @@
 // Ragged: sequences stand one after another in the rows of every matrix, with their offsets beside them. No padding exists.
 #pragma once
 
+#include <algorithm>  // lower_bound
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -98,6 +100,13 @@ struct RowRange {
   const Index b_end = b.begin + b.rows;
   const Index end = a_end < b_end ? a_end : b_end;
   return {begin, end > begin ? end - begin : 0};
+}
+
+/// Where the rows of `run` stand in a rising list of rows.
+[[nodiscard]] inline RowRange where_listed(std::span<const Index> list, RowRange run) {
+  const auto low = std::lower_bound(list.begin(), list.end(), run.begin);
+  const auto high = std::lower_bound(low, list.end(), run.begin + run.rows);
+  return {low - list.begin(), high - low};
 }
 
 }  // namespace graft

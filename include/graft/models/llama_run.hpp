@@ -2,7 +2,7 @@
 // LlamaRun: one batch through a Llama with its grafts: embedding, blocks, labelled rows of the head, and all of it back.
 #pragma once
 
-#include <algorithm>  // lower_bound, max, min
+#include <algorithm>  // max, min
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -33,7 +33,7 @@ class LlamaRun {
 
   /// tokens(T) of a ragged batch => the residual stream after the last block, in hidden(). `labelled` is how many rows
   /// loss() will be asked for at most; `store` extends earlier calls (generation). `between`(l, x) meets the stream x(T,D)
-  /// that enters block l, or that leaves the last (l = layers), and may rewrite it; be.finish() before it is read.
+  /// that enters block l, or that leaves the last (l = layers), and may rewrite it by operations of `be`.
   template <class Between = NobodyBetween>
   void forward(const B& be, const Model& model, std::span<AttachedType* const> bank, const Ragged& batch,
                std::span<const std::int32_t> tokens, Index labelled, const RunOptions& options = {},
@@ -50,6 +50,9 @@ class LlamaRun {
     const auto burst = be.burst();
     measure(be, model, bank, batch, labelled, options);
     arena_.reserve();
+    if (nll_.rows() < labelled) {
+      nll_ = Tensor<C>(labelled, 1);
+    }
     lay_out(be, model, batch, labelled);
     positions_ = positions_of(batch, std::move(positions_));
     be.rope_rotations(std::span<const Index>(positions_), std::span<const double>(model.frequencies), rotations_);
@@ -86,7 +89,7 @@ class LlamaRun {
     between(model.layer_count(), stream_);
   }
 
-  /// (T,D) the residual stream after the last block, before the final norm; gone after a backward that recomputes.
+  /// (T,D) the residual stream after the last block, before the final norm, for operations of the backend; gone after a backward that recomputes.
   [[nodiscard]] View<const C> hidden() const { return stream_; }
   /// (T,D) the residual stream that entered block l; empty unless the block keeps it (with a graft below or in it).
   [[nodiscard]] View<const K> hidden(Index l) const { return kept_[static_cast<std::size_t>(l)].x; }
@@ -107,7 +110,7 @@ class LlamaRun {
   [[nodiscard]] double loss(const B& be, const Model& model, std::span<const Index> rows,
                             std::span<const std::int32_t> labels, C scale = C{}) {
     const auto total = static_cast<Index>(rows.size());
-    require(total <= nll_.rows, "shape.143", "LlamaRun: more rows are labelled than forward was told");
+    require(total <= nll_.rows(), "shape.143", "LlamaRun: more rows are labelled than forward was told");
     const auto burst = be.burst();
     const bool trains = keep_ && scale != C{};
     if (trains) {
@@ -122,7 +125,7 @@ class LlamaRun {
       be.for_each_block(count, [&](Block b) {
         be.cross_entropy(logits.middle_rows(b.begin, b.rows),
                          labels.subspan(static_cast<std::size_t>(first + b.begin), static_cast<std::size_t>(b.rows)),
-                         trains ? scale : C{}, nll_.middle_rows(first + b.begin, b.rows));
+                         trains ? scale : C{}, nll_.view().middle_rows(first + b.begin, b.rows));
         if (trains) {
           head_backward(be, model, list, logits, b);
         }
@@ -138,7 +141,7 @@ class LlamaRun {
     }
     return sum;
   }
-  [[nodiscard]] View<const C> row_nll() const { return nll_; }  ///< (N,1) of the last loss()
+  [[nodiscard]] View<const C> row_nll() const { return nll_.view(); }  ///< (N,1) of the last loss()
   /// Multiplies what loss() left of the gradient in some rows, where how much they count follows from their likelihood. A
   /// trained head or last norm has taken its gradient by then: train.411.
   void weigh(const B& be, const Model& model, RowRange rows, C factor) {
@@ -207,7 +210,6 @@ class LlamaRun {
     rotations_ = arena_.template take<C>("rope rotations", t, c.head_dim);
     stream_ = arena_.template take<C>("residual stream", t, c.dim);
     dx_ = arena_.template take<C>("gradient of the residual stream", keep_ ? t : 0, c.dim);
-    nll_ = arena_.template take<C>("head", labelled, 1);
     grafts_.lay_out_shared(arena_);
 
     kept_.assign(static_cast<std::size_t>(layers), {});
@@ -363,26 +365,19 @@ class LlamaRun {
     layer.at(model.config.tied_head ? site::embedding : site::head)
         .each_run([&](auto& module, auto& cache, RowRange run) {
           if constexpr (requires { module.gradients(be, cache, run, head_normed_, logits_); }) {
-            const RowRange own = listed(list, run);
+            const RowRange own = where_listed(list, run);
             module.gradients(be, cache, own, head_normed_.middle_rows(own.begin, own.rows),
                              logits_.middle_rows(own.begin, own.rows));
           }
         });
     layer.at(site::final_norm).each_run([&](auto& module, auto&, RowRange run) {
       if constexpr (requires { module.norm_gradients(be, 0.0, head_input_, head_normed_gradient_); }) {
-        const RowRange own = listed(list, run);
+        const RowRange own = where_listed(list, run);
         module.norm_gradients(be, model.config.norm_eps, head_input_.middle_rows(own.begin, own.rows),
                               head_normed_gradient_.middle_rows(own.begin, own.rows));
       }
     });
   }
-  /// Where the rows of `run` stand in a rising list of rows.
-  [[nodiscard]] static RowRange listed(std::span<const Index> list, RowRange run) {
-    const auto low = std::lower_bound(list.begin(), list.end(), run.begin);
-    const auto high = std::lower_bound(low, list.end(), run.begin + run.rows);
-    return {low - list.begin(), high - low};
-  }
-
   Arena arena_;
   GraftPass<AttachedType> grafts_;
   std::span<const std::int32_t> tokens_;
@@ -391,7 +386,8 @@ class LlamaRun {
   layers::BatchPass<C> pass_;
   std::vector<layers::BlockKept<P>> kept_;
   std::vector<layers::BlockScratch<P>> scratch_;
-  View<C> rotations_, stream_, dx_, nll_;
+  Tensor<C> nll_;  // that the processor reads
+  View<C> rotations_, stream_, dx_;
   View<C> logits_, head_input_, head_normed_, head_gradient_, head_normed_gradient_;
   View<S> rounded_logits_, head_operand_;
   bool keep_ = false, recompute_ = false;

@@ -114,6 +114,16 @@ template <class A>
   return sum;
 }
 
+/// x = 1 / x, and 0 where it is 0.
+template <scalar T>
+void invert(View<T> x) {
+  for (Index i = 0; i < x.rows; ++i) {
+    for (Index j = 0; j < x.cols; ++j) {
+      x(i, j) = x(i, j) == T{} ? T{} : T{1} / x(i, j);
+    }
+  }
+}
+
 /// n(1,T): the norm of each row of x(T,N), its squares summed in double.
 template <scalar T>
 void row_norms(In<T> x, View<T> n) {

@@ -65,9 +65,11 @@ template <class Run, class B, class Model, class AttachedType, objective Objecti
     if (!found.empty()) {
       return found;
     }
-    const auto look = [&](Index l, auto x) {
+    const auto look = [&](Index l, View<C> x) {
+      Tensor<C> seen(x.rows, x.cols);
+      be.copy(x, seen.view());
       be.finish();
-      if (found.empty() && !detail::all_finite(x)) {
+      if (found.empty() && !detail::all_finite(seen.view())) {
         found = l == 0 ? "the embedded tokens" : "the hidden state after block " + std::to_string(l - 1);
       }
     };

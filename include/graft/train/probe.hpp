@@ -124,19 +124,20 @@ template <class Model, class AttachedType>
   }
   const Index half = batch.tokens() / 2;
   Tensor<double> d(half, model.config.dim);
+  Tensor<C> seen(batch.tokens(), model.config.dim);
   std::vector<double> sizes(static_cast<std::size_t>(half));
   std::vector<BlockEdits> all;
   AttachedType* const bank[] = {&attached};
   models::LlamaRun<Model, AttachedType> run;
   run.forward(be, model, bank, batch, tokens, 1, {}, nullptr, [&](Index l, View<C> x) {
-    const View<C> with = x.middle_rows(0, half), without = x.middle_rows(half, half);
+    be.copy(x, seen.view());
     be.finish();
     if (l > 0) {
-      detail::compare<C>(with, without, d, sizes);
+      detail::compare<C>(seen.view().middle_rows(0, half), seen.view().middle_rows(half, half), d, sizes);
       all.push_back(detail::mean_sizes(batch, sizes, window));
       all.back().effective_rank = detail::rank_of_edits(d, sizes);
     }
-    be.copy(with, without);
+    be.copy(x.middle_rows(0, half), x.middle_rows(half, half));
   });
   return all;
 }

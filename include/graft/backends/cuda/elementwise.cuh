@@ -84,6 +84,20 @@ struct RescaleColumns {
   View<float> y;
   GRAFT_HD void operator()(Index i, Index j) const { y(i, j) += (scale(0, j) - 1.0f) * x(i, j); }
 };
+/// y = scale(T,1) o x + beta y.
+struct MultiplyRows {
+  View<const float> scale, x;
+  float beta;
+  View<float> y;
+  GRAFT_HD void operator()(Index i, Index j) const {
+    y(i, j) = scale(i, 0) * x(i, j) + (beta == 0 ? 0.0f : beta * y(i, j));
+  }
+};
+/// x = 1 / x, and 0 where it is 0.
+struct Invert {
+  View<float> x;
+  GRAFT_HD void operator()(Index i, Index j) const { x(i, j) = x(i, j) == 0 ? 0.0f : 1.0f / x(i, j); }
+};
 /// y = f(x).
 struct Activate {
   ops::Activation kind;

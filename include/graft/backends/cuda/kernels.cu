@@ -44,30 +44,37 @@ std::string in_mib(std::size_t bytes) {
   return std::to_string(bytes >> 20) + " MiB";
 }
 
-// --- managed memory ---------------------------------------------------------------------------------------------------
+// --- memory -----------------------------------------------------------------------------------------------------------
 
-void* take_managed(std::size_t bytes) {
+template <class Allocate>
+void* take_zeros(std::size_t bytes, const Allocate& allocate) {
   std::size_t free_bytes = 0;
   std::size_t all_bytes = 0;
   check(cudaMemGetInfo(&free_bytes, &all_bytes), "asking for its memory");
   void* block = nullptr;
-  if (bytes > free_bytes || cudaMallocManaged(&block, bytes) != cudaSuccess) {
+  if (bytes > free_bytes || allocate(&block, bytes) != cudaSuccess) {  // never more managed memory than is free
     (void)cudaGetLastError();
     fail("cuda.002", "the device has not enough memory: " + in_mib(bytes) + " were asked for, " + in_mib(free_bytes) +
                          " of " + in_mib(all_bytes) +
                          " are free (lower the batch or its length, recompute activations, or take a model in bf16)");
   }
-  check(cudaMemset(block, 0, bytes), "clearing memory");  // which brings the pages to the device
+  check(cudaMemset(block, 0, bytes), "clearing memory");  // which brings managed pages to the device
   check(cudaDeviceSynchronize(), "clearing memory");
   return block;
 }
-void give_back_managed(void* block) {
+void* take_managed(std::size_t bytes) {
+  return take_zeros(bytes, [](void** block, std::size_t n) { return cudaMallocManaged(block, n); });
+}
+void* take_own(std::size_t bytes) {
+  return take_zeros(bytes, [](void** block, std::size_t n) { return cudaMalloc(block, n); });
+}
+void give_back(void* block) {
   (void)cudaFree(block);  // waits for the device; at the end of a process there may be none any more
 }
-void fill_managed(void* to, const void* from, std::size_t bytes) {
+void fill(void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying weights");
 }
-constexpr Memory managed_memory{take_managed, give_back_managed, fill_managed};
+constexpr Memory device_memory{take_managed, give_back, take_own, give_back, fill};
 
 // --- kernels ----------------------------------------------------------------------------------------------------------
 
@@ -105,6 +112,7 @@ struct Queue::State {
   std::byte* ring = nullptr;
   std::size_t ring_used = 0;
   std::size_t ring_size = 0;
+  double* answer = nullptr;
   void* scratch = nullptr;
   std::size_t scratch_size = 0;
   int bursts = 0;
@@ -224,7 +232,8 @@ Queue::Queue(int number) : state_(std::make_unique<State>()) {
   check(cublasLtCreate(&s.products), "starting");
   check(cudaMalloc(&s.workspace, workspace_bytes), "taking memory for products");
   s.make_ring(ring_bytes);
-  (void)use_memory(managed_memory);
+  check(cudaHostAlloc(&s.answer, sizeof(double), cudaHostAllocMapped | cudaHostAllocPortable), "taking pinned memory");
+  (void)use_memory(device_memory);
 }
 
 Queue::~Queue() {
@@ -241,6 +250,7 @@ Queue::~Queue() {
   (void)cudaFree(s.workspace);
   (void)cudaFree(s.scratch);
   (void)cudaFreeHost(s.ring);
+  (void)cudaFreeHost(s.answer);
   if (s.products != nullptr) {
     (void)cublasLtDestroy(s.products);
   }
@@ -295,7 +305,7 @@ void* Queue::scratch_bytes(std::size_t bytes) {
   if (bytes > s.scratch_size) {
     s.finish();
     (void)cudaFree(s.scratch);
-    s.scratch = take_managed(bytes + bytes / 2);
+    s.scratch = take_own(bytes + bytes / 2);
     s.scratch_size = bytes + bytes / 2;
   }
   return s.scratch;
@@ -316,6 +326,9 @@ void Queue::end_burst() noexcept {
     state_->ring_used = 0;
   }
 }
+double* Queue::answer() const {
+  return state_->answer;
+}
 const DeviceFacts& Queue::facts() const {
   return state_->facts;
 }
@@ -333,6 +346,8 @@ template void Queue::launch(const ForEach<AddBias<float>>&, Index, Index, Index)
 template void Queue::launch(const ForEach<AddBias<bf16>>&, Index, Index, Index);
 template void Queue::launch(const ForEach<MultiplyColumns>&, Index, Index, Index);
 template void Queue::launch(const ForEach<RescaleColumns>&, Index, Index, Index);
+template void Queue::launch(const ForEach<MultiplyRows>&, Index, Index, Index);
+template void Queue::launch(const ForEach<Invert>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Activate>&, Index, Index, Index);
 template void Queue::launch(const ForEach<ActivateVjp>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Gate>&, Index, Index, Index);
@@ -364,6 +379,7 @@ template void Queue::launch(const CrossEntropy&, Index, Index, Index);
 template void Queue::launch(const PartialColumnSums<ColumnTerm>&, Index, Index, Index);
 template void Queue::launch(const PartialColumnSums<DotTerm>&, Index, Index, Index);
 template void Queue::launch(const PartialColumnSums<GainTerm>&, Index, Index, Index);
+template void Queue::launch(const RowDots&, Index, Index, Index);
 template void Queue::launch(const RowSquares&, Index, Index, Index);
 template void Queue::launch(const RowNorms&, Index, Index, Index);
 template void Queue::launch(const Total&, Index, Index, Index);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <type_traits>  // remove_const
 
 #include <graft/base/index.hpp>
 #include <graft/core/bf16.hpp>
@@ -29,7 +30,7 @@ struct DeviceFacts {
 
 /// Work is done in the order in which it is sent. Outside of a burst each call waits until it is done, so that whatever runs on
 /// the processor next sees it; inside of one nothing waits but finish(). Tensors made after the first Queue lie in managed
-/// memory, which both sides reach.
+/// memory, which both sides reach; arenas and the weights of a file lie in the device's own.
 class Queue {
  public:
   /// Devices of this machine that a driver answers for.
@@ -52,9 +53,11 @@ class Queue {
 
   /// A copy of a list where kernels that are sent from now on can read it.
   template <class T>
-  [[nodiscard]] const T* put(std::span<const T> list) {
+  [[nodiscard]] const std::remove_const_t<T>* put(std::span<T> list) {
     return static_cast<const T*>(put_bytes(list.data(), list.size_bytes()));
   }
+  /// Where a kernel leaves a number that the processor reads after finish().
+  [[nodiscard]] double* answer() const;
   /// Memory for intermediate results, until it is asked for again.
   template <class T>
   [[nodiscard]] T* scratch(Index count) {

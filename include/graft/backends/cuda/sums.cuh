@@ -69,6 +69,16 @@ struct GainTerm {
 };
 /// @}
 
+/// sum(T,1) += the row sums of x o y.
+struct RowDots {
+  View<const float> x, y;
+  View<float> sum;
+  template <class Team>
+  GRAFT_HD void operator()(const Team& team, Index i) const {
+    const float dot = team.sum(x.cols, [&](Index j) { return x(i, j) * y(i, j); });
+    team.each(1, [&](Index) { sum(i, 0) += dot; });
+  }
+};
 /// The squared norm of row i, in double, known to the whole team.
 template <class Team>
 [[nodiscard]] GRAFT_HD double squares_of_row(const Team& team, View<const float> x, Index i) {
