@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <graft/core/parallel.hpp>
 #include <graft/core/random.hpp>
 #include <graft/models/checkpoint.hpp>
 
@@ -44,6 +45,20 @@ inline models::LlamaConfig tinyllama_shape() {
   return c;
 }
 
+/// Llama 3's 8B.
+inline models::LlamaConfig llama3_shape() {
+  models::LlamaConfig c = tinyllama_shape();
+  c.vocab = 128256;
+  c.dim = 4096;
+  c.layers = 32;
+  c.kv_heads = 8;
+  c.head_dim = 128;
+  c.ffn = 14336;
+  c.context = 8192;
+  c.rope_theta = 5e5;
+  return c;
+}
+
 /// Every tensor uniform in +-0.04, norms at one.
 inline models::Checkpoint random_checkpoint(const models::LlamaConfig& config, std::uint64_t seed) {
   models::Checkpoint checkpoint;
@@ -55,10 +70,12 @@ inline models::Checkpoint random_checkpoint(const models::LlamaConfig& config, s
     const bool is_gain = spec.shape.size() == 1;
     auto values = std::make_shared<Tensor<float>>(is_gain ? 1 : spec.shape[0], spec.shape.back());
     const Random random(seed, stream++);
-    for (Index i = 0; i < values->size(); ++i) {  // one Philox call serves; its low bits are as good as any
-      values->data()[i] =
-          is_gain ? 1.0f : static_cast<float>(0.08 * (random.uniform(static_cast<std::uint64_t>(i)) - 0.5));
-    }
+    parallel_for(values->rows(), [&](Index row, Index) {
+      for (Index i = row * values->cols(); i < (row + 1) * values->cols(); ++i) {
+        values->data()[i] =
+            is_gain ? 1.0f : static_cast<float>(0.08 * (random.uniform(static_cast<std::uint64_t>(i)) - 0.5));
+      }
+    });
     checkpoint.tensors.push_back(io::tensor_ref(spec.name, values->view(), spec.shape));
     checkpoint.keepalive.push_back(values);
   }

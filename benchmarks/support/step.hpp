@@ -15,6 +15,7 @@
 
 #include <graft/adapters/lora.hpp>
 #include <graft/adapters/pmss.hpp>
+#include <graft/adapters/policies/baseline_selectors.hpp>
 #include <graft/adapters/subspace.hpp>
 #include <graft/models/attach.hpp>
 #include <graft/models/llama_run.hpp>
@@ -56,7 +57,7 @@ struct Probe {
 
 /// One type for every method, as in the program: parts that are not asked for make no modules.
 using Tuned = Stack<At<site::query, Probe>, At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
-                    At<site::residual, adapters::LoReft<4>>>;
+                    At<site::residual, adapters::LoReft<4>>, At<site::linear, adapters::Pmss<dynamic, adapters::policies::AtRandom>>>;
 using Tuning = Attached<float, Tuned>;
 
 /// Part `Wanted` of the stack alone.
@@ -77,12 +78,15 @@ template <std::size_t Wanted>
 [[nodiscard]] inline Tuned pmss_stack(Index rank) {
   return only<2>(adapters::Pmss<>{.rank = rank});
 }
+[[nodiscard]] inline Tuned random_pmss_stack(Index rank) {
+  return only<4>(adapters::Pmss<dynamic, adapters::policies::AtRandom>{.rank = rank, .clamp = true});
+}
 [[nodiscard]] inline Tuned loreft_stack() {
   return only<3>(adapters::LoReft<4>{}, {.positions = ends(7, 7)});
 }
 
-/// The model that GRAFT_BENCH_MODEL names: a folder or file, "1.1b" for random weights of that shape, else random weights
-/// of SmolLM2's shape.
+/// The model that GRAFT_BENCH_MODEL names: a folder or file, "1.1b" or "8b" for random weights of that shape, else random
+/// weights of SmolLM2's shape.
 template <precision P, class B>
 [[nodiscard]] models::Llama<P, B>& model_in_use() {
   static models::Llama<P, B> model = [] {
@@ -90,6 +94,7 @@ template <precision P, class B>
     const std::string_view name = wish != nullptr ? wish : "smollm2";
     return models::Llama<P, B>::load(name == "smollm2" ? random_checkpoint(smollm2_shape(), 1)
                                      : name == "1.1b"  ? random_checkpoint(tinyllama_shape(), 1)
+                                     : name == "8b"    ? random_checkpoint(llama3_shape(), 1)
                                                        : models::open_checkpoint(std::string(name)));
   }();
   return model;
@@ -141,6 +146,7 @@ template <class Model>
     }
   };
   return seconds_of([&] {
+    const auto burst = be.burst();
     for (const auto& block : model.blocks) {
       be.for_each_block(t, [&](Block b) {
         for (Sites one = 1; one <= site::down; one <<= 1) {

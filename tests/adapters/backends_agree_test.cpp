@@ -14,6 +14,7 @@
 #include "contracts/adapter_contract.hpp"
 #include "support/catch.hpp"
 #include "support/every_method.hpp"
+#include "support/in_memory.hpp"
 #include "support/host_queue.hpp"
 
 using namespace graft;
@@ -27,6 +28,7 @@ test::EveryMethod method_on_prompts(std::size_t method) {
 /// Hidden states and gradients of one method.
 template <class T, class B>
 auto computed(std::size_t method, B be) {
+  const test::InMemory kind(std::same_as<B, backends::Reference> ? host_memory : memory());
   test::Bench<T, B, test::EveryMethod> bench(test::small_config(), method_on_prompts(method), true, be);
   bench.disturb(2);
   bench.differentiate(bench.batch(test::detail::ragged, 3));

@@ -222,9 +222,11 @@ Queue::Queue(int number) : state_(std::make_unique<State>()) {
   s.facts.bytes = properties.totalGlobalMem;
   s.facts.compute_capability = 10 * properties.major + properties.minor;
   s.facts.shared_bytes = static_cast<Index>(properties.sharedMemPerBlockOptin);
-  if (properties.major < 8) {
+  if (properties.major < 8 || properties.concurrentManagedAccess == 0) {
     fail("cuda.001", "the device " + s.facts.name + " is of compute capability " + std::to_string(properties.major) + "." +
-                         std::to_string(properties.minor) + ", expected at least 8.0 (--device cpu computes on the processor)");
+                         std::to_string(properties.minor) +
+                         ", expected at least 8.0 and memory that the processor reaches while it works (--device cpu "
+                         "computes on the processor)");
   }
   std::size_t all_bytes = 0;
   check(cudaMemGetInfo(&s.facts.free_bytes, &all_bytes), "asking for its memory");
