@@ -574,13 +574,25 @@ int run_command_line(int count, const char* const* arguments) {
   select_app.add_option("-o,--out", selection.out, "file for the lists; one that is there is gone on with")
       ->type_name("FILE");
   select_app.add_flag("--report", selection.report, "print what the choice keeps of each matrix");
+  select_app
+      .add_option("--update,--tuned", selection.update,
+                  "print what the choice, and one at random, keeps of what finetuning changed: the model again, finetuned "
+                  "(folder or .gguf, as graft merge writes it; in fp32, or its rounding is measured, too)")
+      ->type_name("PATH");
   select_app.add_option("--compare", selection.compare, "report these selectors, too: random,largest-norm")
       ->delimiter(',')
       ->type_name("NAME,...");
+  select_app.add_option("--draws", selection.draws, "random and low-norm in a comparison: the mean of N draws")
+      ->type_name("N")
+      ->capture_default_str();
   select_app.add_flag("--overwrite", selection.overwrite, "replace the file");
+  select_app.add_flag("--json", selection.json, "what is reported as one JSON object on stdout");
   select_app.footer(
       "Example, in graft's own folder:\n"
       "  graft select --model examples/models/village --rank 16 --out build/village.skeletons --report\n"
+      "Does full finetuning stay in the skeleton?\n"
+      "  graft merge --model examples/models/village --adapter build/full --dtype fp32 --out build/tuned\n"
+      "  graft select --model examples/models/village --rank 16 --update build/tuned --draws 5\n"
       "Ctrl-C keeps what is done; the same command goes on. finetune --adapter pmss --skeletons FILE uses it.");
 
   for (CLI::App* sub : {&finetune_app, &preview_app, &eval_app, &generate_app, &chat_app, &inspect_app, &merge_app,
@@ -684,7 +696,7 @@ int run_command_line(int count, const char* const* arguments) {
   }
   if (chosen.front() == &select_app) {
     require_given(selection.model, "--model", model_what);
-    if (!selection.report && selection.compare.empty()) {
+    if (!selection.report && selection.compare.empty() && selection.update.empty()) {
       require_given(selection.out, "--out", "a file for the skeletons (or --report)");
     }
     return select(selection);

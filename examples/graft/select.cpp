@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft select: chooses the skeletons of a model once, into a small file that finetune reads, and says what they keep.
+// graft select: chooses the skeletons of a model once, into a small file that finetune reads, and says what they keep of the
+// weights, or of what a finetuning has changed in them.
 #include <unistd.h>
 
-#include <algorithm>  // find
+#include <algorithm>  // all_of, any_of, find
 #include <chrono>
+#include <cmath>  // sqrt
 #include <cstdio>
+#include <optional>
 
 #include <graft/adapters/pmss.hpp>
 #include <graft/io/nearest.hpp>
 #include <graft/io/path.hpp>
+#include <graft/linalg/squared_norm.hpp>
 #include <graft/models/open_checkpoint.hpp>
 #include <graft/models/skeleton_file.hpp>
 
@@ -17,6 +21,7 @@
 #include "interrupt.hpp"
 #include "selection.hpp"
 #include "session.hpp"
+#include "skeleton_report.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -120,14 +125,66 @@ bool choose_all(const models::Checkpoint& checkpoint, const std::vector<Place>& 
   return std::all_of(places.begin(), places.end(), [&](const Place& p) { return file.chosen.contains(p.name); });
 }
 
-/// A table of what each selector keeps of each matrix, and on average.
-void print_report(const models::Checkpoint& checkpoint, const std::vector<Place>& places,
-                  const std::vector<std::string>& selectors, const models::SkeletonFile& file,
-                  const adapters::Pmss<>& recipe) {
-  const auto percent = [](double share) { return fixed(100 * share, 2); };
-  std::vector<std::vector<std::string>> table = {
-      {"module", "shape", "selector", "columns", "rows", "in columns", "in rows", "in both"}};
-  std::vector<linalg::KeptEnergy> sums(selectors.size());
+/// What finetuning added to a weight, and its length beside that of the weight, |D| / |W|.
+struct Update {
+  Tensor<float> matrix;
+  double change = 0;
+};
+
+Update update_of(const models::Checkpoint& base, const models::Checkpoint& tuned, const Place& place) {
+  const std::string name = place.name + ".weight";
+  const Tensor<float> before = models::load_tensor<float>(base, name, place.outputs, place.inputs);
+  Update update{models::load_tensor<float>(tuned, name, place.outputs, place.inputs)};
+  double whole = 0;
+  double changed = 0;
+  for (Index i = 0; i < place.outputs; ++i) {
+    for (Index j = 0; j < place.inputs; ++j) {
+      update.matrix(i, j) -= before(i, j);
+    }
+    whole += linalg::squared_norm(before.view().middle_rows(i, 1));
+    changed += linalg::squared_norm(std::as_const(update.matrix).view().middle_rows(i, 1));
+  }
+  update.change = changed > 0 ? std::sqrt(changed / whole) : 0;
+  return update;
+}
+
+/// Refuses a model of another shape, or one that is the same in all these matrices.
+void require_update(const models::Checkpoint& base, const models::Checkpoint& tuned, const std::vector<Place>& places) {
+  if (tuned.config.layers != base.config.layers) {
+    fail("adapter.695",
+         "the tuned model has " + std::to_string(tuned.config.layers) + " layers, the base " +
+             std::to_string(base.config.layers) + ": it was not tuned from it",
+         tuned.path);
+  }
+  for (const Place& place : places) {
+    const io::TensorRef& tensor = tuned.tensor(place.name + ".weight");
+    if (tensor.rows() != place.outputs || tensor.cols() != place.inputs) {
+      fail("adapter.695",
+           "\"" + tensor.name + "\" of the tuned model is " + io::shape_text(tensor.shape) + ", that of the base " +
+               io::shape_text(base.tensor(tensor.name).shape) + ": it was not tuned from it",
+           tuned.path);
+    }
+  }
+  if (!std::any_of(places.begin(), places.end(),
+                   [&](const Place& place) { return update_of(base, tuned, place).change > 0; })) {
+    fail("adapter.696",
+         "none of the " + std::to_string(places.size()) +
+             " matrices differs from the base's: there is no update to measure (were they tuned? --target and --layers "
+             "say which are compared)",
+         tuned.path);
+  }
+}
+
+/// What each selector keeps of each weight or, where there is a tuned model, of each update.
+SkeletonReport measure(const SelectSettings& s, const models::Checkpoint& checkpoint, const models::Checkpoint* tuned,
+                       const std::vector<Place>& places, const models::SkeletonFile& file,
+                       const adapters::Pmss<>& recipe) {
+  std::vector<std::string> selectors = {s.selector};
+  selectors.insert(selectors.end(), s.compare.begin(), s.compare.end());
+  if (tuned != nullptr && std::find(selectors.begin(), selectors.end(), "random") == selectors.end()) {
+    selectors.emplace_back("random");
+  }
+  SkeletonReport report(tuned != nullptr ? "the updates" : "the weights", tuned != nullptr, selectors);
   Index done = 0;
   Clockwork progress(std::ssize(places));
   for (const Place& place : places) {
@@ -135,27 +192,35 @@ void print_report(const models::Checkpoint& checkpoint, const std::vector<Place>
       break;
     }
     const auto [c, r] = recipe.sides(place);
-    for (std::size_t i = 0; i < selectors.size(); ++i) {
-      const Skeleton skeleton =
-          selectors[i] == file.choice.selector
-              ? file.of(place.name)
-              : choose_skeleton(checkpoint, place, selectors[i], c, r, random_of(file.choice.seed, place));
-      const linalg::KeptEnergy kept = kept_by(checkpoint, place, skeleton);
-      sums[i].columns += kept.columns;
-      sums[i].rows += kept.rows;
-      sums[i].both += kept.both;
-      table.push_back({place.name, std::to_string(place.outputs) + " x " + std::to_string(place.inputs), selectors[i],
-                       std::to_string(c), std::to_string(r), percent(kept.columns), percent(kept.rows),
-                       percent(kept.both)});
+    const Update update = tuned != nullptr ? update_of(checkpoint, *tuned, place) : Update{};
+    const auto kept = [&](const Skeleton& skeleton) {
+      return tuned != nullptr ? kept_by(checkpoint, place, skeleton, update.matrix.view())
+                              : kept_by(checkpoint, place, skeleton);
+    };
+    std::vector<linalg::KeptEnergy> row;
+    for (const std::string& selector : selectors) {
+      if (tuned != nullptr && update.change == 0) {
+        break;
+      }
+      if (selector == s.selector) {
+        row.push_back(kept(file.of(place.name)));
+        continue;
+      }
+      linalg::KeptEnergy mean;
+      const Index draws = selector == "random" || selector == "low-norm" ? s.draws : 1;
+      for (Index draw = 0; draw < draws; ++draw) {
+        const std::uint64_t seed = s.seed + static_cast<std::uint64_t>(draw);
+        const auto one = kept(choose_skeleton(checkpoint, place, selector, c, r, random_of(seed, place)));
+        mean.columns += one.columns / static_cast<double>(draws);
+        mean.rows += one.rows / static_cast<double>(draws);
+        mean.both += one.both / static_cast<double>(draws);
+      }
+      row.push_back(mean);
     }
+    report.add(place, c, r, std::move(row), update.change);
     progress.step(++done, place.name);
   }
-  for (std::size_t i = 0; i < selectors.size() && done > 0; ++i) {
-    const auto count = static_cast<double>(done);
-    table.push_back({"mean of " + std::to_string(done), "", selectors[i], "", "", percent(sums[i].columns / count),
-                     percent(sums[i].rows / count), percent(sums[i].both / count)});
-  }
-  std::printf("%% of the squared Frobenius norm in the span of the chosen\n%s", columns_text(table, 0).c_str());
+  return report;
 }
 
 }  // namespace
@@ -165,12 +230,20 @@ int select(const SelectSettings& s) {
   for (const std::string& other : s.compare) {
     check_selector(other, "--compare");
   }
+  if (s.draws < 1) {
+    fail("train.431", "--draws is " + std::to_string(s.draws) + ", expected at least 1", "--draws");
+  }
   use_threads(s.threads);
   const models::Checkpoint checkpoint = models::open_checkpoint(s.model);
   const std::vector<Place> places = places_of(s, checkpoint);
   adapters::Pmss<> recipe{.rank = s.rank, .columns = s.columns, .rows = s.rows, .clamp = s.clamp};
   for (const Place& place : places) {
     (void)recipe.sides(place);  // refused before anything is chosen
+  }
+  std::optional<models::Checkpoint> tuned;
+  if (!s.update.empty()) {
+    tuned = models::open_checkpoint(s.update);
+    require_update(checkpoint, *tuned, places);
   }
   models::SkeletonFile file{
       s.out,
@@ -195,13 +268,27 @@ int select(const SelectSettings& s) {
     std::fprintf(stderr, "interrupted: %td matrices are done; the same command goes on\n", std::ssize(file.chosen));
     return exit_interrupted;
   }
-  if (s.report || !s.compare.empty()) {
-    std::vector<std::string> selectors = {s.selector};
-    selectors.insert(selectors.end(), s.compare.begin(), s.compare.end());
-    print_report(checkpoint, places, selectors, file, recipe);
-  } else {
-    std::printf("%s\n", s.out.c_str());
+  io::Json found = {{"model", s.model}, {"choice", file.choice.text()}};
+  std::string text;
+  const auto report = [&](const char* name, const models::Checkpoint* update) {
+    const SkeletonReport one = measure(s, checkpoint, update, places, file, recipe);
+    text += one.text();
+    found[name] = one.json();
+  };
+  if (s.report || (!tuned && !s.compare.empty())) {
+    report("weights", nullptr);
   }
+  if (tuned) {
+    found["tuned"] = s.update;
+    report("updates", &*tuned);
+  }
+  if (text.empty()) {
+    text = s.out + "\n";
+  }
+  if (s.json) {
+    text = found.dump() + "\n";
+  }
+  std::fputs(text.c_str(), stdout);
   return interrupted() ? exit_interrupted : exit_success;
 }
 

@@ -21,5 +21,8 @@ inline constexpr std::string_view selector_names[] = {"pivoted-qr", "two-stage",
 /// What they keep of the weight.
 [[nodiscard]] linalg::KeptEnergy kept_by(const models::Checkpoint& checkpoint, const Place& place,
                                          const Skeleton& skeleton);
+/// What they keep of a matrix of its shape.
+[[nodiscard]] linalg::KeptEnergy kept_by(const models::Checkpoint& checkpoint, const Place& place,
+                                         const Skeleton& skeleton, View<const float> matrix);
 
 }  // namespace graft::program

@@ -51,4 +51,12 @@ linalg::KeptEnergy kept(const models::Checkpoint& checkpoint, const Place& place
                      [&](auto weight) { return linalg::kept_energy(B{}, weight, skeleton.columns, skeleton.rows); });
 }
 
+template <class B>
+linalg::KeptEnergy kept(const models::Checkpoint& checkpoint, const Place& place, const Skeleton& skeleton,
+                        View<const float> matrix) {
+  return with_weight(checkpoint, place, [&](auto weight) {
+    return linalg::kept_energy(B{}, matrix, weight, skeleton.columns, skeleton.rows);
+  });
+}
+
 }  // namespace graft::program::detail

@@ -14,4 +14,9 @@ linalg::KeptEnergy kept_by(const models::Checkpoint& checkpoint, const Place& pl
   return detail::kept<backends::Simd<backends::OneDnn>>(checkpoint, place, skeleton);
 }
 
+linalg::KeptEnergy kept_by(const models::Checkpoint& checkpoint, const Place& place, const Skeleton& skeleton,
+                           View<const float> matrix) {
+  return detail::kept<backends::Simd<backends::OneDnn>>(checkpoint, place, skeleton, matrix);
+}
+
 }  // namespace graft::program

@@ -178,9 +178,12 @@ struct SelectSettings {
   std::string selector = "pivoted-qr";
   std::uint64_t seed = 0;
   bool report = false;
+  std::string update;  // a tuned model: what the choice keeps of its difference from the model
   std::vector<std::string> compare;
+  Index draws = 1;
   std::string out;
   bool overwrite = false;
+  bool json = false;
 };
 
 struct ReportSettings {

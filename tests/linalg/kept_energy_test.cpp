@@ -55,3 +55,43 @@ TEST_CASE("what pivots leave is the sum of what each column has left, in float a
   CHECK(in_double.both < std::min(in_double.columns, in_double.rows));
   CHECK(in_double.columns > 20.0 / 60.0);
 }
+
+TEST_CASE("an update keeps all where it lies between chosen columns and rows, nothing beside them, and k / n where it is random",
+          "[linalg]") {
+  constexpr Index n = 80;
+  constexpr Index m = 120;
+  const Tensor<double> w = test::gaussian<double>(n, m, Random(3));
+  const std::vector<std::int32_t> columns = linalg::column_pivots(by_loops, w.view(), 20).order;
+  const std::vector<std::int32_t> rows = linalg::row_pivots(by_loops, w.view(), 30).order;
+  Tensor<double> c(20, n);
+  Tensor<double> r(30, m);
+  linalg::ColumnItems<double>{w.view()}.gather(columns, c.view());
+  linalg::RowItems<double>{w.view()}.gather(rows, r.view());
+  const auto shares = [&](const Tensor<double>& update) {
+    return linalg::kept_energy(by_loops, update.view(), w.view(), columns, rows);
+  };
+  const auto near = [](const linalg::KeptEnergy& kept, double in_columns, double in_rows, double both, double by) {
+    CHECK(std::abs(kept.columns - in_columns) < by);
+    CHECK(std::abs(kept.rows - in_rows) < by);
+    CHECK(std::abs(kept.both - both) < by);
+  };
+  const Tensor<double> u = test::gaussian<double>(20, 30, Random(4));
+  Tensor<double> ur(20, m);
+  Tensor<double> inside(n, m);  // C U R
+  by_loops.gemm_nn(1.0, u.view(), std::as_const(r).view(), 0.0, ur.view());
+  by_loops.gemm_tn(1.0, std::as_const(c).view(), std::as_const(ur).view(), 0.0, inside.view());
+  near(shares(inside), 1, 1, 1, 1e-12);
+
+  const Tensor<double> random = test::gaussian<double>(n, m, Random(5));
+  near(shares(random), 20.0 / n, 30.0 / m, 20.0 / n * 30.0 / m, 0.03);
+
+  Tensor<double> beside = test::gaussian<double>(n, m, Random(6));  // no column of it along C
+  linalg::orthonormalize_after(by_loops, c.view(), 0);
+  Tensor<double> along(20, m);
+  by_loops.gemm_nn(1.0, std::as_const(c).view(), std::as_const(beside).view(), 0.0, along.view());
+  by_loops.gemm_tn(-1.0, std::as_const(c).view(), std::as_const(along).view(), 1.0, beside.view());
+  near(shares(beside), 0, 30.0 / m, 0, 0.03);
+  CHECK(shares(beside).columns < 1e-12);
+  CHECK(shares(beside).both < 1e-12);
+  near(shares(Tensor<double>(n, m)), 1, 1, 1, 1e-15);
+}

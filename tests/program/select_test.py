@@ -92,6 +92,42 @@ def test_report():
     assert all(both <= min(columns, rows) + 0.01 for columns, rows, both in means.values())
 
 
+def test_update():
+    """what a merged PMSS changed lies in its skeleton, what a LoRA changed does not; random rows and columns hold less, and a map
+    that nobody trained is said to be unchanged"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        train = ["finetune", "--model", MODEL, "--data", DATA / "train.jsonl", "--no-eos", "--steps", 3, "--dtype", "fp32", "--rank", 8]
+        for adapter, more in (("pmss", []), ("lora", ["--target", "q_proj,up_proj"])):
+            good(*train, "--adapter", adapter, *more, "--lr", "1e-2", "--out", home / f"{adapter}-run")
+            good("merge", "--model", MODEL, "--adapter", home / f"{adapter}-run", "--dtype", "fp32", "--out", home / adapter)
+        words = ["select", "--model", MODEL, "--rank", 8]
+        found = json.loads(good(*words, "--update", home / "pmss", "--draws", 3, "--json"))
+        modules = found["updates"]["modules"]
+        assert len(modules) == found["updates"]["means"]["all"]["matrices"] > 7 and "weights" not in found
+        for module in modules:
+            assert module["change"] > 0 and module["columns"] == module["rows"] == 8
+            assert all(1 - 1e-4 < share < 1 + 1e-6 for share in module["kept"]["pivoted-qr"].values()), module
+            assert all(0 < share < 0.9 for share in module["kept"]["random"].values()), module
+        lines = good(*words, "--update", home / "lora", "--layers", 0, "--compare", "largest-norm").splitlines()
+        assert "unchanged" in next(line for line in lines if ".k_proj" in line) and "mean of 2 " in lines[-1], lines
+        means = [line.split() for line in lines if line.startswith("mean of 2 ")]
+        assert [row[4] for row in means] == ["pivoted-qr", "largest-norm", "random"], means
+        assert all(0 < float(row[-1]) < 99 for row in means), means
+        for wrong, expected in ((["--update", MODEL], "adapter.696"), (["--update", ROOT / "tests/golden/models/llama-gqa"], "adapter.695"),
+                                (["--update", home / "lora", "--target", "k_proj"], "adapter.696"),
+                                (["--update", home / "none"], "model.520"), (["--update", home / "lora", "--draws", 0], "train.431")):
+            done = graft(*words, *wrong)
+            assert done.returncode == 2 and expected in done.stderr, done.stderr
+        tensors = read_safetensors(home / "lora/model.safetensors")
+        odd = "model.layers.1.mlp.up_proj.weight"
+        kind, shape, data = tensors[odd]
+        tensors[odd] = (kind, shape, struct.pack("<f", float("nan")) + data[4:])
+        write_safetensors(home / "lora/model.safetensors", tensors)
+        done = graft(*words, "--update", home / "lora")
+        assert done.returncode == 2 and "model.513" in done.stderr and odd in done.stderr, done.stderr
+
+
 def test_refusals():
     """unknown selectors, ranks that a matrix does not have, other models and files that are none"""
     with folder() as name:

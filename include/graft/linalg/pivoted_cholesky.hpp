@@ -50,8 +50,8 @@ namespace detail {
 }
 
 /// Greedy selection among Items (RowItems or ColumnItems of a weight). Squared norms are kept in double, all else is summed in
-/// the items' Number. The weight is read in place; beside it lie k vectors, k numbers an item, the pool, and parts of seven times
-/// as many items.
+/// the items' Number. The weight is read in place; beside it lie k vectors, k numbers an item, the pool, and for each thread
+/// parts of 256 items.
 template <class Items, multiplier<typename Items::Number> B>
 class GreedySelection {
  public:
@@ -66,7 +66,6 @@ class GreedySelection {
     corner_ = Tensor<Number>(k, k);
     vectors_ = Tensor<Number>(k, items_.length() + apart);
     pool_.emplace(items_, std::min(pool_size_, items_.count()), k);
-    room_ = Items::room(std::min(pools * pool_size_, items_.count()), std::min(width, items_.length()));
     left_ = items_.squared_norms();
     start();
     if (!(start_ < std::numeric_limits<Number>::max()) || (start_ > 0 && start_ < smallest)) {
@@ -101,7 +100,8 @@ class GreedySelection {
   /// Items that are brought up to date at once: those that may have most left, in pools, but not many a pivot still to find.
   static constexpr Index pools = 7;
   static constexpr Index for_one_pivot = 16;
-  /// Of them, those that one thread takes; the numbers of each that lie beside each other meanwhile; rows solved one by one.
+  /// Of them, those that one thread takes; the numbers of each that lie beside each other meanwhile (1 MiB of float, which stays
+  /// in the thread's cache); rows solved one by one.
   static constexpr Index run = 256;
   static constexpr Index width = 1024;
   static constexpr Index few = 32;
@@ -197,42 +197,43 @@ class GreedySelection {
     return list;
   }
 
-  /// Items of which as many rows of the factor are known.
+  /// Items of which as many rows of the factor are known: what one thread brings up to date, from weight to factor.
   struct Run {
     std::span<const std::int32_t> list;
     Index known = 0;
-    Tensor<Number> rows;  // (t,size) of the factor
   };
 
   /// The rows of the factor that these items lack, and what they have left beside all pivots.
   void bring_up_to_date(std::vector<std::int32_t> list) {
     std::stable_sort(list.begin(), list.end(),
                      [&](std::int32_t a, std::int32_t b) { return at(known_, a) < at(known_, b); });
-    std::vector<Run> runs;
+    std::vector<Run> runs;  // those that lack most first
     for (auto from = list.begin(); from != list.end();) {
       const auto other = [&](std::int32_t item) { return at(known_, item) != at(known_, *from); };
       const auto to = std::find_if(from, from + std::min(run, list.end() - from), other);
-      runs.push_back({{from, to}, at(known_, *from), Tensor<Number>(chosen_, to - from)});
+      runs.push_back({{from, to}, at(known_, *from)});
       from = to;
     }
-    for (Index begin = 0; begin < items_.length(); begin += width) {
-      const Index numbers = std::min(width, items_.length() - begin);
-      items_.gather_part(list, begin, Items::part_of(room_, 0, std::ssize(list), numbers));
-      for_each_run(std::ssize(runs), 1, [&](Index i, Index) {
-        Run& one = at(runs, i);
-        const Index missing = chosen_ - one.known;
-        Items::multiply_part(
-            be_, View<const Number>(pivot_rows(one.known, missing)).middle_cols(begin, numbers),
-            View<const Number>(Items::part_of(room_, one.list.data() - list.data(), std::ssize(one.list), numbers)),
-            Number(begin > 0), one.rows.view().middle_rows(one.known, missing));  // (s,w)(b,w)' -> (s,b)
-      });
-    }
-    for_each_run(std::ssize(runs), 1, [&](Index i, Index) { solve(at(runs, i)); });
+    for_each_run(std::ssize(runs), 1, [&](Index i, Index) {
+      const Run& one = at(runs, i);
+      const Index many = std::ssize(one.list);
+      const Index missing = chosen_ - one.known;
+      Tensor<Number> rows(chosen_, many);  // of the factor
+      Tensor<Number> room = Items::room(many, std::min(width, items_.length()));
+      for (Index begin = 0; begin < items_.length(); begin += width) {
+        const Index numbers = std::min(width, items_.length() - begin);
+        const View<Number> part = Items::part_of(room, 0, many, numbers);
+        items_.gather_part(one.list, begin, part);
+        Items::multiply_part(be_, View<const Number>(pivot_rows(one.known, missing)).middle_cols(begin, numbers),
+                             View<const Number>(part), Number(begin > 0),
+                             rows.view().middle_rows(one.known, missing));  // (s,w)(b,w)' -> (s,b)
+      }
+      solve(one, rows.view());
+    });
   }
 
   /// From products with the pivots to rows of the factor: forward substitution with the pivots' own rows.
-  void solve(Run& of) {
-    const View<Number> rows = of.rows.view();
+  void solve(const Run& of, View<Number> rows) {
     const View<const Number> done(rows);
     const View<const Number> corner = std::as_const(corner_).view();
     for (Index j = 0; j < rows.cols; ++j) {
@@ -329,7 +330,6 @@ class GreedySelection {
   double start_ = 0;                 // largest of left_ at the last start
   Index chosen_ = 0;                 // pivots since the last start, less those of the open pool
   std::optional<PivotPool<Items>> pool_;
-  Tensor<Number> room_;   // a part of each item that is brought up to date
   Tensor<Number> basis_;  // (t,m) orthonormal, of the pivots before the last start
   Pivots pivots_;
 };
