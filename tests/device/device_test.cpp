@@ -9,6 +9,7 @@
 #include "contracts/backend_contract.hpp"
 #include "support/catch.hpp"
 #include "support/every_method.hpp"
+#include "support/golden_model.hpp"
 #include "support/in_memory.hpp"
 
 using namespace graft;
@@ -38,6 +39,22 @@ auto computed(std::size_t method, B be) {
   bench.disturb(2);
   bench.differentiate(bench.batch(test::detail::ragged, 3));
   return std::pair{bench.hidden(), bench.gradients(bench.attached)};
+}
+
+/// Beside the golden ones, relative to the largest.
+template <class P>
+double logits_error(const backends::Cuda& be, const models::Checkpoint& checkpoint, const std::string& name) {
+  using Model = models::Llama<P, backends::Cuda>;
+  Model model = Model::load(checkpoint);
+  const io::Safetensors io = io::Safetensors::open(test::golden("models/" + name + "/io.safetensors"));
+  const train::Batch batch = test::golden_batch(io);
+  auto nothing = attach(be, model, Stack<>{}, 1);
+  auto* member = &nothing;
+  models::LlamaRun<Model, decltype(nothing)> run;
+  run.forward(be, model, std::span(&member, 1), batch.ragged, batch.tokens, batch.ragged.tokens());
+  Tensor<float> logits(batch.ragged.tokens(), model.config.vocab);
+  run.logits(be, model, test::every_row(batch.ragged.tokens()), logits.view());
+  return test::relative_error(logits.view(), test::golden_tensor(io, "logits").view());
 }
 
 /// The parameters of LoRA and LoReFT after some steps.
@@ -79,6 +96,23 @@ TEST_CASE("every adapter on a CUDA device equals Reference in double", "[device]
       CHECK(test::relative_error(found.second[i].view(), expected.second[i].view()) < 2e-4);
     }
   }
+}
+
+TEST_CASE("golden models give their logits on a CUDA device", "[device]") {
+  for (const std::string name : {"llama-gqa", "llama3-rope", "mistral-window", "qwen3-qknorm", "gemma"}) {
+    CAPTURE(name);
+    const backends::Cuda be;
+    CHECK(logits_error<Uniform<float>>(be, models::open_checkpoint(test::golden("models/" + name)), name) < 1e-4);
+  }
+}
+
+TEST_CASE("a model in bf16 stays near its logits on a CUDA device", "[device]") {
+  const auto checkpoint = models::open_checkpoint(test::golden("models/llama-gqa"));
+  graft::backends::Cuda be;  // first: memory taken from now on is the device's, or managed
+  auto model = graft::models::Llama<graft::Mixed<graft::bf16, float>, graft::backends::Cuda>::load(checkpoint);
+  CHECK(model.config.vocab == checkpoint.config.vocab);
+  be.rounds = true;
+  CHECK(logits_error<Mixed<bf16, float>>(be, checkpoint, "llama-gqa") < 5e-2);
 }
 
 TEST_CASE("attention on tensor cores stays near fp32", "[device]") {

@@ -2,9 +2,7 @@
 // Ragged: sequences stand one after another in the rows of every matrix, with their offsets beside them. No padding exists.
 #pragma once
 
-#include <algorithm>  // lower_bound
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -103,10 +101,14 @@ struct RowRange {
 }
 
 /// Where the rows of `run` stand in a rising list of rows.
-[[nodiscard]] inline RowRange where_listed(std::span<const Index> list, RowRange run) {
-  const auto low = std::lower_bound(list.begin(), list.end(), run.begin);
-  const auto high = std::lower_bound(low, list.end(), run.begin + run.rows);
-  return {low - list.begin(), high - low};
+template <class List>
+[[nodiscard]] RowRange where_listed(const List& list, RowRange run) {
+  RowRange where;
+  for (const Index row : list) {
+    where.begin += row < run.begin ? 1 : 0;
+    where.rows += row >= run.begin && row < run.begin + run.rows ? 1 : 0;
+  }
+  return where;
 }
 
 }  // namespace graft
