@@ -62,6 +62,14 @@ struct HostTeam {
       f(i);
     }
   }
+  template <class F>
+  void grid(Index n, Index m, const F& f) const {
+    each(n, [&](Index i) {
+      for (Index j = 0; j < m; ++j) {
+        f(i, j);
+      }
+    });
+  }
   void sync() const {
     if (size > 1) {
       meeting->all.arrive_and_wait();
@@ -90,7 +98,7 @@ struct HostTeam {
   template <class A>
   void multiply(backends::cuda::Tile<float> c, backends::cuda::Tile<const A> a, backends::cuda::Tile<const A> b, Index m,
                 Index n, Index k) const {
-    each(m * n, [&](Index e) { backends::cuda::add_dot(c, a, b, e / n, e % n, k); });
+    grid(m, n, [&](Index i, Index j) { backends::cuda::add_dot(c, a, b, i, j, k); });
   }
 
  private:

@@ -70,15 +70,13 @@ struct AttentionMemory {
 template <class Team, class Operand>
 GRAFT_HD void load_tile(const Team& team, const AttentionLayout<Operand>& layout, View<const float> x, Index begin,
                         Index count, Index column, Index head_dim, Tile<Operand> into) {
-  team.each(layout.side * layout.width, [&](Index e) {
-    const Index i = e / layout.width;
-    const Index c = e % layout.width;
+  team.grid(layout.side, layout.width, [&](Index i, Index c) {
     into(i, c) = Operand(i < count && c < head_dim ? x(begin + i, column + c) : 0.0f);
   });
 }
 template <class Team>
 GRAFT_HD void clear_tile(const Team& team, Tile<float> tile, Index rows, Index cols) {
-  team.each(rows * cols, [&](Index e) { tile(e / cols, e % cols) = 0; });
+  team.grid(rows, cols, [&](Index i, Index j) { tile(i, j) = 0; });
 }
 
 /// Whether some query of [first, last) of a span may look at some key of [from, to).
@@ -166,9 +164,7 @@ struct Attention {
       team.multiply(sums, weights.read(), tv.read(), side, layout.width, side);
     }
     team.sync();
-    team.each(rows * shape.head_dim, [&](Index e) {
-      const Index i = e / shape.head_dim;
-      const Index c = e % shape.head_dim;
+    team.grid(rows, shape.head_dim, [&](Index i, Index c) {
       o(row0 + i, own + c) = sums(i, c) / total[i];
     });
     team.each(rows, [&](Index i) { lse(row0 + i, head) = largest[i] + log(total[i]); });
@@ -247,9 +243,7 @@ struct AttentionBackward {
     team.multiply(t.products, t.d_o.read(), t.v.turned(), side, side, layout.width);
     team.sync();
     const auto scale = static_cast<float>(shape.scale);
-    team.each(side * side, [&](Index e) {
-      const Index i = e / side;
-      const Index j = e % side;
+    team.grid(side, side, [&](Index i, Index j) {
       float weight = 0;
       float slope = 0;
       if (i < rows && j < keys && ops::attends(shape, span, first + i, from + j)) {
@@ -298,9 +292,7 @@ struct AttentionQueryVjp {
       team.multiply(sums, t.ds.read(), t.k.read(), with.side, layout.width, with.side);
     }
     team.sync();
-    team.each(rows * shape.head_dim, [&](Index e) {
-      const Index i = e / shape.head_dim;
-      const Index c = e % shape.head_dim;
+    team.grid(rows, shape.head_dim, [&](Index i, Index c) {
       dq(span.query_begin + tile.first + i, head * shape.head_dim + c) = sums(i, c);
     });
   }
@@ -346,9 +338,7 @@ struct AttentionKeyVjp {
       }
     }
     team.sync();
-    team.each(keys * shape.head_dim, [&](Index e) {
-      const Index i = e / shape.head_dim;
-      const Index c = e % shape.head_dim;
+    team.grid(keys, shape.head_dim, [&](Index i, Index c) {
       dk(span.key_begin + tile.first + i, group * shape.head_dim + c) = sum_k(i, c);
       dv(span.key_begin + tile.first + i, group * shape.head_dim + c) = sum_v(i, c);
     });

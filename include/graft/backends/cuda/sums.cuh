@@ -137,7 +137,7 @@ struct InverseRoot {
     });
     const auto at_each = [&](const auto& body) {
       team.sync();
-      team.each(r * r, [&](Index e) { body(e / r, e % r); });
+      team.grid(r, r, body);
       team.sync();
     };
     const auto dot = [&](View<const float> a, View<const float> b, Index i, Index j) {

@@ -4,6 +4,7 @@
 // same kernel (tests/support/host_queue.hpp), and its index arithmetic is tested without a device.
 //
 //   team.each(n, f)              f(i) for i in [0, n), shared out; nobody waits
+//   team.grid(n, m, f)           f(i, j) for i in [0, n) and j in [0, m), a warp a row
 //   team.sum(n, f), max(n, f)    of f(i), known to all, in an order that n and the team's size decide
 //   team.sync()                  all have come so far, and see what the others wrote
 //   team.parts(n, f)             f(i, part) for i in [0, n), each by a few threads: part.each, part.sum, part.max, part.leads()
@@ -59,6 +60,14 @@ struct DeviceTeam {
       f(i);
     }
   }
+  template <class F>
+  __device__ void grid(Index n, Index m, const F& f) const {
+    for (Index i = threadIdx.x / 32; i < n; i += blockDim.x / 32) {
+      for (Index j = threadIdx.x % 32; j < m; j += 32) {
+        f(i, j);
+      }
+    }
+  }
   __device__ void sync() const { __syncthreads(); }
   template <class F>
   __device__ auto sum(Index n, const F& f) const {
@@ -86,7 +95,7 @@ struct DeviceTeam {
 
   /// c(m,n) += a(m,k) b(k,n): fp32 on the ordinary units.
   __device__ void multiply(Tile<float> c, Tile<const float> a, Tile<const float> b, Index m, Index n, Index k) const {
-    each(m * n, [&](Index e) { add_dot(c, a, b, e / n, e % n, k); });
+    grid(m, n, [&](Index i, Index j) { add_dot(c, a, b, i, j, k); });
   }
   /// bf16 on tensor cores, 16 x 16 of c a warp; all extents are multiples of 16.
   __device__ void multiply(Tile<float> c, Tile<const bf16> a, Tile<const bf16> b, Index m, Index n, Index k) const {
