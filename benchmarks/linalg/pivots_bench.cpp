@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Skeletons of random matrices of a 7B model's shapes, by pivoted Cholesky of the lazily formed Gram matrix, beside Eigen's
 // column-pivoted QR, which cannot stop early. Work is counted as that of k rows of the Gram matrix, 2 k N M; of_needed says how
-// much more or less was multiplied, whatever else the machine does. pivots/mistral-7b: seconds for a whole model,
-// `linalg_pivots_bench --benchmark_filter=mistral`.
+// much more or less was multiplied, whatever else the machine does. pivots/mistral-7b/fp32 and bf16: seconds for a whole model,
+// `linalg_pivots_bench --benchmark_filter=mistral`. bf16 is multiplied as it is where the processor does that, else widened.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -74,6 +74,7 @@ void pivots(benchmark::State& state) {
 }
 
 /// Seconds for rows and columns of the 224 matrices of a Mistral-7B, k = 640: each shape once, times how often it stands there.
+template <class S>
 void whole_model(benchmark::State& state) {
   struct Shape {
     Index n, m;
@@ -85,7 +86,7 @@ void whole_model(benchmark::State& state) {
     double seconds = 0;
     for (const auto& [n, m, matrices] :
          std::array<Shape, 4>{{{4096, 4096, 64}, {1024, 4096, 64}, {14336, 4096, 64}, {4096, 14336, 32}}}) {
-      const Tensor<float>& w = matrix<float>(n, m);
+      const Tensor<S>& w = matrix<S>(n, m);
       const std::clock_t begin = std::clock();
       seconds += matrices * bench::seconds_of([&] {
                    benchmark::DoNotOptimize(linalg::row_pivots(be, w.view(), 640));
@@ -120,7 +121,16 @@ void against_eigen(benchmark::internal::Benchmark* row) {
   row->Args({512, 512, 512})->Args({1024, 1024, 1024});
 }
 
-BENCHMARK(whole_model)->Name("pivots/mistral-7b/fp32")->UseManualTime()->Iterations(1)->Unit(benchmark::kSecond);
+BENCHMARK_TEMPLATE(whole_model, float)
+    ->Name("pivots/mistral-7b/fp32")
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
+BENCHMARK_TEMPLATE(whole_model, bf16)
+    ->Name("pivots/mistral-7b/bf16")
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
 BENCHMARK_TEMPLATE(pivots, float, true)->Name("pivots/rows/fp32")->Apply(shapes);
 BENCHMARK_TEMPLATE(pivots, float, false)->Name("pivots/columns/fp32")->Apply(shapes);
 BENCHMARK_TEMPLATE(pivots, bf16, true)->Name("pivots/rows/bf16")->Apply(shapes);

@@ -576,7 +576,7 @@ int run_command_line(int count, const char* const* arguments) {
   select_app.add_flag("--report", selection.report, "print what the choice keeps of each matrix");
   select_app
       .add_option("--update,--tuned", selection.update,
-                  "print what the choice, and one at random, keeps of what finetuning changed: the model again, finetuned "
+                  "print what the choice, and one at random, keeps of what finetuning changed: the finetuned model "
                   "(folder or .gguf, as graft merge writes it; in fp32, or its rounding is measured, too)")
       ->type_name("PATH");
   select_app.add_option("--compare", selection.compare, "report these selectors, too: random,largest-norm")

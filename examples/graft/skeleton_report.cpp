@@ -49,8 +49,7 @@ std::string SkeletonReport::text() const {
   if (is_update_) {
     table.front().push_back("change");
   }
-  table.front().insert(table.front().end(),
-                       {"selector", "columns", "rows", "in columns", "in rows", "in both"});
+  table.front().insert(table.front().end(), {"selector", "columns", "rows", "in columns", "in rows", "in both"});
   for (const Line& line : lines_) {
     const std::string shape = std::to_string(line.place.outputs) + " x " + std::to_string(line.place.inputs);
     if (line.kept.empty()) {

@@ -56,7 +56,7 @@ TEST_CASE("what pivots leave is the sum of what each column has left, in float a
   CHECK(in_double.columns > 20.0 / 60.0);
 }
 
-TEST_CASE("an update keeps all where it lies between chosen columns and rows, nothing beside them, and k / n where it is random",
+TEST_CASE("of an update, chosen columns and rows keep all between them, nothing beside them, and k / n of noise",
           "[linalg]") {
   constexpr Index n = 80;
   constexpr Index m = 120;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/linalg/pivoted_qr.hpp>
 
+#include <atomic>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <set>
 #include <string>
@@ -82,6 +84,24 @@ Tensor<double> graded(Index rows, Index cols, double decades, Random random) {
   }
   return a;
 }
+
+/// Says that it multiplies bf16, and counts such products.
+struct Native : backends::Reference {
+  std::atomic<Index>* products = nullptr;
+
+  [[nodiscard]] static constexpr bool multiplies_bf16() { return true; }
+
+  template <class A, class T, class C>
+  void gemm_nt(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+    *products += std::same_as<std::remove_const_t<A>, bf16> && std::same_as<std::remove_const_t<T>, bf16> ? 1 : 0;
+    Reference::gemm_nt(alpha, a, b, beta, c);
+  }
+  template <class A, class T, class C>
+  void gemm_nn(Same<C> alpha, View<A> a, View<T> b, Same<C> beta, View<C> c) const {
+    *products += std::same_as<std::remove_const_t<A>, bf16> && std::same_as<std::remove_const_t<T>, bf16> ? 1 : 0;
+    Reference::gemm_nn(alpha, a, b, beta, c);
+  }
+};
 
 }  // namespace
 
@@ -270,6 +290,29 @@ TEST_CASE("in float, too, the pivots of graded and of nearly rank-deficient matr
   auto sum = linalg::as_eigen(deficient.view());
   sum = 1e-3 * sum + linalg::as_eigen(left.view()) * linalg::as_eigen(right.view());
   check(deficient, 20);
+}
+
+TEST_CASE("where a backend multiplies bf16, it gets the weight's own numbers for the same pivots", "[linalg]") {
+  std::atomic<Index> products = 0;
+  Native native;
+  native.products = &products;
+  const auto check = [&](const Tensor<double>& a, Index k) {
+    Tensor<bf16> w(a.rows(), a.cols());
+    for (Index i = 0; i < a.size(); ++i) {
+      w.data()[i] = bf16(static_cast<float>(a.data()[i]));
+    }
+    products = 0;
+    check_equal(linalg::column_pivots(native, w.view(), k), linalg::column_pivots(be, w.view(), k),
+                in_float(a.rows(), a.cols()));
+    CHECK(products.exchange(0) > 0);
+    check_equal(linalg::row_pivots(native, w.view(), k), linalg::row_pivots(be, w.view(), k),
+                in_float(a.rows(), a.cols()));
+    CHECK(products > 0);
+  };
+  check(test::gaussian<double>(40, 70, Random(6)), 40);
+  check(test::gaussian<double>(70, 1300, Random(7)), 70);  // more columns than a pool: some are brought up to date
+  check(test::gaussian<double>(1300, 70, Random(7)), 70);  // rows, too
+  check(graded(90, 41, 6, Random(3)), 30);                 // digits run out, and float goes on
 }
 
 TEST_CASE("the worked skeleton: J = [3,2], K = [3,1], in both modes", "[linalg][golden]") {

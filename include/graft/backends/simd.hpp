@@ -35,6 +35,8 @@ template <class Gemm = EigenGemm>
 struct Simd : Reference {
   /// The instruction set of our own bodies; may be lowered.
   Isa isa = chosen_isa();
+  /// Whether the processor multiplies bf16; else it is widened tile by tile.
+  [[nodiscard]] static bool multiplies_bf16() { return Gemm::multiplies_bf16(); }
 
   // --- products -----------------------------------------------------------------------------------------------------
 

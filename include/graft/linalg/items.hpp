@@ -45,10 +45,12 @@ inline constexpr Index apart = 16;
 
 }  // namespace detail
 
-/// The N rows of a weight (N,M).
-template <class S>
+/// The N rows of a weight (N,M). P: in which parts of them are gathered and multiplied; bf16 of a bf16 weight where the
+/// processor multiplies that, else its Number.
+template <class S, class P = detail::NumberOf<S>>
 struct RowItems {
   using Number = detail::NumberOf<S>;  ///< of sums
+  using Part = P;                      ///< of gathered parts
   /// Items among which pivots are looked for at once: a row is gathered for little.
   static constexpr Index pool = 512;
 
@@ -68,38 +70,43 @@ struct RowItems {
     return norms;
   }
   /// out(i, :) = a_list[i].
-  void gather(std::span<const std::int32_t> list, View<Number> out) const { gather_part(list, 0, out); }
+  template <class T>
+  void gather(std::span<const std::int32_t> list, View<T> out) const {
+    gather_part(list, 0, out);
+  }
 
   /// Memory for `width` numbers of each of `many` items.
-  [[nodiscard]] static Tensor<Number> room(Index many, Index width) { return {many, width + detail::apart}; }
+  [[nodiscard]] static Tensor<Part> room(Index many, Index width) { return {many, width + detail::apart}; }
   /// The part of a room that holds these numbers of the items [first, first + many).
-  [[nodiscard]] static View<Number> part_of(Tensor<Number>& room, Index first, Index many, Index width) {
+  [[nodiscard]] static View<Part> part_of(Tensor<Part>& room, Index first, Index many, Index width) {
     return room.view().middle_rows(first, many).middle_cols(0, width);
   }
   /// part(i, :) = a_list[i] from its number `begin` on.
-  void gather_part(std::span<const std::int32_t> list, Index begin, View<Number> part) const {
+  template <class T>
+  void gather_part(std::span<const std::int32_t> list, Index begin, View<T> part) const {
     detail::for_each_run(part.rows, 16, [&](Index first, Index last) {
       for (Index i = first; i < last; ++i) {
         const S* const from = weight.row(list[static_cast<std::size_t>(i)]) + begin;
-        if constexpr (std::same_as<S, Number>) {
+        if constexpr (std::same_as<S, T>) {
           std::copy_n(from, part.cols, part.row(i));
         } else {
-          std::transform(from, from + part.cols, part.row(i), [](S value) { return to<Number>(value); });
+          std::transform(from, from + part.cols, part.row(i), [](S value) { return to<T>(value); });
         }
       }
     });
   }
   /// out = c part' + beta out.
   template <class B>
-  static void multiply_part(const B& be, View<const Number> c, View<const Number> part, Number beta, View<Number> out) {
+  static void multiply_part(const B& be, View<const Part> c, View<const Part> part, Number beta, View<Number> out) {
     be.gemm_nt(Number{1}, c, part, beta, out);
   }
 };
 
-/// The M columns of a weight (N,M); nobody transposes it.
-template <class S>
+/// The M columns of a weight (N,M); nobody transposes it. P: as in RowItems.
+template <class S, class P = detail::NumberOf<S>>
 struct ColumnItems {
   using Number = detail::NumberOf<S>;  ///< of sums
+  using Part = P;                      ///< of gathered parts
   /// Items among which pivots are looked for at once: some columns cost nearly a pass over the weight, so it is done seldom.
   static constexpr Index pool = 1024;
 
@@ -123,14 +130,15 @@ struct ColumnItems {
     return norms;
   }
   /// out(i, :) = a_list[i].
-  void gather(std::span<const std::int32_t> list, View<Number> out) const {
+  template <class T>
+  void gather(std::span<const std::int32_t> list, View<T> out) const {
     detail::for_each_run(length(), 64, [&](Index first, Index last) {
       constexpr Index line = 16;  // numbers that go to one place in out
       for (Index begin = first; begin < last; begin += line) {
         const Index end = std::min(begin + line, last);
         for (Index i = 0; i < out.rows; ++i) {
           for (Index n = begin; n < end; ++n) {
-            out(i, n) = to<Number>(weight(n, list[static_cast<std::size_t>(i)]));
+            out(i, n) = to<T>(weight(n, list[static_cast<std::size_t>(i)]));
           }
         }
       }
@@ -138,21 +146,21 @@ struct ColumnItems {
   }
 
   /// Memory for `width` numbers of each of `many` items.
-  [[nodiscard]] static Tensor<Number> room(Index many, Index width) { return {width, many + detail::apart}; }
+  [[nodiscard]] static Tensor<Part> room(Index many, Index width) { return {width, many + detail::apart}; }
   /// The part of a room that holds these numbers of the items [first, first + many).
-  [[nodiscard]] static View<Number> part_of(Tensor<Number>& room, Index first, Index many, Index width) {
+  [[nodiscard]] static View<Part> part_of(Tensor<Part>& room, Index first, Index many, Index width) {
     return room.view().middle_rows(0, width).middle_cols(first, many);
   }
   /// part(:, j) = a_list[j] from its number `begin` on.
-  void gather_part(std::span<const std::int32_t> list, Index begin, View<Number> part) const {
+  void gather_part(std::span<const std::int32_t> list, Index begin, View<Part> part) const {
     detail::for_each_run(part.rows, 16, [&](Index first, Index last) {
       for (Index i = first; i < last; ++i) {
         const S* const from = weight.row(begin + i);
         const S* const next = weight.row(std::min(begin + i + 1, length() - 1));
-        Number* const to_row = part.row(i);
+        Part* const to_row = part.row(i);
         for (Index j = 0; j < part.cols; ++j) {
           const Index column = list[static_cast<std::size_t>(j)];
-          to_row[j] = to<Number>(from[column]);
+          to_row[j] = to<Part>(from[column]);
           __builtin_prefetch(next + column);  // no hardware foresees a list
         }
       }
@@ -160,7 +168,7 @@ struct ColumnItems {
   }
   /// out = c part + beta out.
   template <class B>
-  static void multiply_part(const B& be, View<const Number> c, View<const Number> part, Number beta, View<Number> out) {
+  static void multiply_part(const B& be, View<const Part> c, View<const Part> part, Number beta, View<Number> out) {
     be.gemm_nn(Number{1}, c, part, beta, out);
   }
 };

@@ -8,6 +8,7 @@
 
 #include <algorithm>  // copy_n, fill, max, min, nth_element
 #include <cmath>      // sqrt
+#include <concepts>   // same_as
 #include <cstdint>    // int32_t
 #include <utility>    // as_const, move
 #include <vector>
@@ -25,6 +26,7 @@ template <class Items>
 class PivotPool {
  public:
   using Number = typename Items::Number;  ///< of sums
+  using Part = typename Items::Part;      ///< of the items' own numbers
 
   /// Room for `most` of all items, and for k rows of the factor.
   PivotPool(const Items& all, Index most, Index k)
@@ -128,14 +130,16 @@ class PivotPool {
         shares(i, s) = factor_(s, at(places, i));
       }
     }
-    Tensor<Number> chosen(many, all_.length());
+    Tensor<Part> chosen(many, all_.length());
     all_.gather(list, chosen.view());
-    project_out_twice(be, basis, chosen.view());
+    if constexpr (std::same_as<Part, Number>) {  // else there is no basis
+      project_out_twice(be, basis, chosen.view());
+    }
     Tensor<Number> formed(many, size());
     for_each_run(size(), run, [&](Index first, Index last) {
       const View<Number> out = formed.view().middle_cols(first, last - first);
       Items::multiply_part(be, std::as_const(chosen).view(),
-                           View<const Number>(Items::part_of(vectors_, first, last - first, all_.length())), Number{0},
+                           View<const Part>(Items::part_of(vectors_, first, last - first, all_.length())), Number{0},
                            out);  // (b,L)(64,L)' -> (b,64)
       be.gemm_nn(Number{-1}, std::as_const(shares).view(), factor().middle_cols(first, last - first), Number{1}, out);
     });
@@ -149,7 +153,7 @@ class PivotPool {
   std::vector<std::int32_t> place_;  // (n) where an item stands, or outside
   std::vector<std::int32_t>
       formed_from_;         // (P) rows of the factor that its row of the Gram matrix lacks no more, or unformed
-  Tensor<Number> vectors_;  // the items, in a room
+  Tensor<Part> vectors_;    // the items, in a room
   Tensor<Number> gram_;     // (P,P) the rows that were formed
   Tensor<Number> factor_;   // (t,P)
   Index rows_;              // of the factor, so far

@@ -26,6 +26,7 @@
 
 #include <graft/base/index.hpp>
 #include <graft/base/require.hpp>
+#include <graft/core/parallel.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/linalg/gram_schmidt.hpp>
@@ -52,31 +53,48 @@ namespace detail {
 /// Greedy selection among Items (RowItems or ColumnItems of a weight). Squared norms are kept in double, all else is summed in
 /// the items' Number. The weight is read in place; beside it lie k vectors, k numbers an item, the pool, and for each thread
 /// parts of 256 items.
+///
+/// Where parts are bf16, products take them as they are, and are exact in float. Beside a basis that cannot be, so selection
+/// ends there early, and one whose parts are Numbers goes on with what it has found.
 template <class Items, multiplier<typename Items::Number> B>
 class GreedySelection {
  public:
   using Number = typename Items::Number;  ///< float, or double of a weight in double
+  using Part = typename Items::Part;      ///< Number, or bf16 of a weight in bf16
 
   /// `pool`: among how many items pivots are looked for at once.
   GreedySelection(const B& be, Items items, Index pool = Items::pool) : be_(be), items_(items), pool_size_(pool) {}
 
-  /// The first k pivots; `where` names the weight in errors.
-  [[nodiscard]] Pivots select(Index k, const std::string& where) {
+  /// The first k pivots, of which some may be found already; `where` names the weight in errors.
+  [[nodiscard]] Pivots select(Index k, const std::string& where, Pivots found = {}) {
     factor_ = Tensor<Number>(items_.count(), k);
     corner_ = Tensor<Number>(k, k);
-    vectors_ = Tensor<Number>(k, items_.length() + apart);
+    vectors_ = Tensor<Part>(k + step - 1, items_.length() + apart);
     pool_.emplace(items_, std::min(pool_size_, items_.count()), k);
+    for (Index lane = 0; lane < lane_count(); ++lane) {
+      desks_.push_back({Items::room(run, std::min(width, items_.length())), Tensor<Number>(k + step - 1, run + apart)});
+    }
     left_ = items_.squared_norms();
     start();
     if (!(start_ < std::numeric_limits<Number>::max()) || (start_ > 0 && start_ < smallest)) {
       fail("adapter.661", "pivots: the weight holds NaN, infinity, or numbers whose squares overflow or vanish", where);
     }
+    if constexpr (has_basis) {
+      if (!found.order.empty()) {
+        pivots_ = std::move(found);
+        start_again();
+      }
+    }
     require_rank(k, where);
     while (wanted() > 0) {
       const Index pivot = largest();
       if (at(left_, pivot) < trusted * start_) {
-        start_again();
-        require_rank(k, where);
+        if constexpr (has_basis) {
+          start_again();
+          require_rank(k, where);
+        } else {
+          break;
+        }
       } else if (pool_->holds(pivot)) {
         choose(pivot);
       } else {
@@ -88,6 +106,7 @@ class GreedySelection {
   }
 
  private:
+  static constexpr bool has_basis = std::same_as<Part, Number>;
   static constexpr double eps = std::numeric_limits<Number>::epsilon();
   /// Squares below this lose digits to the end of the exponents.
   static constexpr double smallest = std::numeric_limits<Number>::min() / eps;
@@ -105,6 +124,8 @@ class GreedySelection {
   static constexpr Index run = 256;
   static constexpr Index width = 1024;
   static constexpr Index few = 32;
+  /// A gemm of bf16 is compiled for each shape: the extents of such products are multiples of this.
+  static constexpr Index step = std::same_as<Part, Number> ? 1 : 64;
   /// Items that are measured anew at once.
   static constexpr Index tile = 256;
 
@@ -156,9 +177,11 @@ class GreedySelection {
       }
     });
     const std::span<const std::int32_t> pivots(pivots_.order.end() - (found.rows - chosen_), pivots_.order.end());
-    const View<Number> rows = pivot_rows(chosen_, found.rows - chosen_);
+    const View<Part> rows = pivot_rows(chosen_, found.rows - chosen_);
     items_.gather(pivots, rows);
-    project_out_twice(be_, std::as_const(basis_).view(), rows);
+    if constexpr (has_basis) {
+      project_out_twice(be_, std::as_const(basis_).view(), rows);
+    }
     for (const std::int32_t pivot : pivots) {
       std::copy_n(factor_.view().row(pivot), chosen_ + 1, corner_.view().row(chosen_));
       ++chosen_;
@@ -202,6 +225,11 @@ class GreedySelection {
     std::span<const std::int32_t> list;
     Index known = 0;
   };
+  /// Where it does so: a part of each item, and their rows of the factor. Its pages are taken once a selection.
+  struct Desk {
+    Tensor<Part> room;
+    Tensor<Number> rows;
+  };
 
   /// The rows of the factor that these items lack, and what they have left beside all pivots.
   void bring_up_to_date(std::vector<std::int32_t> list) {
@@ -214,22 +242,28 @@ class GreedySelection {
       runs.push_back({{from, to}, at(known_, *from)});
       from = to;
     }
-    for_each_run(std::ssize(runs), 1, [&](Index i, Index) {
+    const auto work = [&](Index i, Index lane) {
       const Run& one = at(runs, i);
-      const Index many = std::ssize(one.list);
-      const Index missing = chosen_ - one.known;
-      Tensor<Number> rows(chosen_, many);  // of the factor
-      Tensor<Number> room = Items::room(many, std::min(width, items_.length()));
+      const Index many = step * ceil_div(std::ssize(one.list), step);
+      const Index missing = step * ceil_div(chosen_ - one.known, step);
+      Tensor<Part>& room = at(desks_, lane).room;
+      const View<Number> rows = at(desks_, lane).rows.view();
       for (Index begin = 0; begin < items_.length(); begin += width) {
         const Index numbers = std::min(width, items_.length() - begin);
-        const View<Number> part = Items::part_of(room, 0, many, numbers);
-        items_.gather_part(one.list, begin, part);
-        Items::multiply_part(be_, View<const Number>(pivot_rows(one.known, missing)).middle_cols(begin, numbers),
-                             View<const Number>(part), Number(begin > 0),
-                             rows.view().middle_rows(one.known, missing));  // (s,w)(b,w)' -> (s,b)
+        items_.gather_part(one.list, begin, Items::part_of(room, 0, std::ssize(one.list), numbers));
+        Items::multiply_part(be_, View<const Part>(pivot_rows(one.known, missing)).middle_cols(begin, numbers),
+                             View<const Part>(Items::part_of(room, 0, many, numbers)), Number(begin > 0),
+                             rows.middle_rows(one.known, missing).middle_cols(0, many));  // (s,w)(b,w)' -> (s,b)
       }
-      solve(one, rows.view());
-    });
+      solve(one, rows.middle_rows(0, chosen_).middle_cols(0, std::ssize(one.list)));
+    };
+    if (in_parallel()) {
+      for (Index i = 0; i < std::ssize(runs); ++i) {
+        work(i, 0);
+      }
+    } else {
+      parallel_for(std::ssize(runs), work);
+    }
   }
 
   /// From products with the pivots to rows of the factor: forward substitution with the pivots' own rows.
@@ -270,7 +304,7 @@ class GreedySelection {
   }
 
   /// The vectors of pivots since the start.
-  [[nodiscard]] View<Number> pivot_rows(Index begin, Index many) {
+  [[nodiscard]] View<Part> pivot_rows(Index begin, Index many) {
     return vectors_.view().middle_rows(begin, many).middle_cols(0, items_.length());
   }
 
@@ -326,10 +360,11 @@ class GreedySelection {
   std::vector<std::int32_t> known_;  // (n)   rows of the factor that left_ and factor_ know
   Tensor<Number> factor_;            // (n,k) Cholesky, since the last start; an item's numbers side by side
   Tensor<Number> corner_;            // (k,k) the pivots' rows of it
-  Tensor<Number> vectors_;           // (k,m) the pivots since the last start, beside those before
+  Tensor<Part> vectors_;             // (k,m) the pivots since the last start, beside those before
   double start_ = 0;                 // largest of left_ at the last start
   Index chosen_ = 0;                 // pivots since the last start, less those of the open pool
   std::optional<PivotPool<Items>> pool_;
+  std::vector<Desk> desks_;  // one a lane
   Tensor<Number> basis_;  // (t,m) orthonormal, of the pivots before the last start
   Pivots pivots_;
 };

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <algorithm>  // min
+#include <concepts>   // same_as
 #include <string>
 #include <type_traits>  // remove_const
-#include <utility>      // as_const
+#include <utility>      // as_const, move
 
 #include <graft/base/require.hpp>
+#include <graft/core/bf16.hpp>
 #include <graft/core/tensor.hpp>
 #include <graft/core/view.hpp>
 #include <graft/linalg/items.hpp>
@@ -27,17 +29,35 @@ struct Skeletons {
 
 namespace detail {
 
-template <class B, class Items>
-[[nodiscard]] Pivots first_pivots(const B& be, const Items& items, Index k, const std::string& where) {
-  const Index rows = items.weight.rows;
-  const Index cols = items.weight.cols;
-  if (k < 0 || k > std::min(rows, cols)) {
+/// Whether the backend says that it multiplies bf16 as it is, and quicker than float.
+template <class B>
+[[nodiscard]] bool multiplies_bf16() {
+  if constexpr (requires { B::multiplies_bf16(); }) {
+    return B::multiplies_bf16();
+  } else {
+    return false;
+  }
+}
+
+template <template <class, class> class Items, class B, class S>
+[[nodiscard]] Pivots first_pivots(const B& be, View<const S> weight, Index k, const std::string& where) {
+  const Index most = std::min(weight.rows, weight.cols);
+  if (k < 0 || k > most) {
     fail("shape.160",
-         "pivots: expected at most min(rows, cols) = " + std::to_string(std::min(rows, cols)) + " pivots of a " +
-             std::to_string(rows) + " x " + std::to_string(cols) + " weight, found " + std::to_string(k),
+         "pivots: expected at most min(rows, cols) = " + std::to_string(most) + " pivots of a " +
+             std::to_string(weight.rows) + " x " + std::to_string(weight.cols) + " weight, found " + std::to_string(k),
          where);
   }
-  return k == 0 ? Pivots{} : GreedySelection<Items, B>(be, items).select(k, where);
+  Pivots found;
+  if constexpr (std::same_as<S, bf16>) {
+    if (k > 0 && multiplies_bf16<B>()) {
+      found = GreedySelection<Items<S, bf16>, B>(be, {weight}).select(k, where);
+    }
+  }
+  if (std::ssize(found.order) < k) {
+    found = GreedySelection<Items<S, NumberOf<S>>, B>(be, {weight}).select(k, where, std::move(found));
+  }
+  return found;
 }
 
 }  // namespace detail
@@ -47,14 +67,14 @@ template <class B, class Items>
 template <class B, class T>
   requires storable<std::remove_const_t<T>>
 [[nodiscard]] Pivots row_pivots(const B& be, View<T> a, Index k, const std::string& where = {}) {
-  return detail::first_pivots(be, RowItems<std::remove_const_t<T>>{a}, k, where);
+  return detail::first_pivots<RowItems>(be, View<const std::remove_const_t<T>>(a), k, where);
 }
 
 /// The first k pivots among the columns of a.
 template <class B, class T>
   requires storable<std::remove_const_t<T>>
 [[nodiscard]] Pivots column_pivots(const B& be, View<T> a, Index k, const std::string& where = {}) {
-  return detail::first_pivots(be, ColumnItems<std::remove_const_t<T>>{a}, k, where);
+  return detail::first_pivots<ColumnItems>(be, View<const std::remove_const_t<T>>(a), k, where);
 }
 
 /// c columns J of a, then r rows K of the panel C = a[:, J].
