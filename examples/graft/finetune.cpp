@@ -96,8 +96,8 @@ Index steps_of(const train::EpochBatches& batches, const FinetuneSettings& s) {
 }
 
 /// Takes --val-split of the records away from the training set.
-std::vector<std::uint32_t> hold_out(std::vector<std::uint32_t>& chosen, const FinetuneSettings& s) {
-  const Index count = std::ssize(chosen);
+io::SpilledList<std::uint32_t> hold_out(io::SpilledList<std::uint32_t>& chosen, const FinetuneSettings& s) {
+  const Index count = chosen.size();
   const auto held =
       s.val_split < 1 ? static_cast<Index>(s.val_split * static_cast<double>(count)) : static_cast<Index>(s.val_split);
   if (held >= count) {
@@ -106,15 +106,18 @@ std::vector<std::uint32_t> hold_out(std::vector<std::uint32_t>& chosen, const Fi
              " records, which leaves none to train on",
          "--val-split");
   }
-  const std::vector<Index> order = train::epoch_order(count, Random(s.seed, std::uint64_t{1} << 47));
-  std::vector<bool> out(chosen.size());
+  io::SpilledList<std::uint32_t> places, kept, valid;
+  io::SpilledList<std::uint8_t> is_out;
+  for (Index i = 0; i < count; ++i) {
+    places.push_back(static_cast<std::uint32_t>(i));
+    is_out.push_back(0);
+  }
+  train::shuffle(count, Random(s.seed, std::uint64_t{1} << 47), [&](Index i, Index j) { places.swap(i, j); });
   for (Index i = 0; i < held; ++i) {
-    out[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = true;
+    is_out.set(Index{places[i]}, 1);
   }
-  std::vector<std::uint32_t> kept, valid;
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    (out[i] ? valid : kept).push_back(chosen[i]);
-  }
+  Index i = 0;
+  chosen.for_each([&](std::uint32_t number) { (is_out[i++] != 0 ? valid : kept).push_back(number); });
   chosen = std::move(kept);
   return valid;
 }
@@ -140,7 +143,7 @@ class Run {
         session_(s_.model, s_.init_adapter, trains_weights(words_)),
         window_(window_of(s_.data, session_.config(), 1024)),
         data_(session_.open(s_.data, s_.data.data, window_)) {
-    std::vector<std::uint32_t> chosen = data_.kept();
+    io::SpilledList<std::uint32_t> chosen = data_.kept();
     if (!s_.valid.empty()) {
       valid_ = TestSet(session_, s_.data, s_.valid, window_, s_.choices);
     } else if (s_.val_split > 0) {
@@ -206,12 +209,8 @@ class Run {
   Engine& engine() { return session_.engine(); }
   /// Where samples and probes come from.
   [[nodiscard]] std::vector<train::Example> shown_examples() const {
-    constexpr std::size_t enough = 64;
-    if (!valid_.empty()) {
-      return valid_.first(enough);
-    }
-    const std::vector<std::uint32_t> kept = data_.kept();
-    return data_.at(std::span(kept).first(std::min(enough, kept.size())));
+    constexpr Index enough = 64;
+    return valid_.empty() ? data_.at(data_.kept().slice(0, enough)) : valid_.first(enough);
   }
 
   void announce() {
@@ -236,7 +235,7 @@ class Run {
         test_text("retain    ", retain_) + "training  " + masking_text() + "\n" + "steps     " +
         std::to_string(total_steps_) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
         " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
-        "memory    expected at most\n" + memory_.text(10);
+        "memory    forecast of the peak\n" + memory_.text(10);
     std::fputs(text.c_str(), stderr);
   }
 
@@ -642,7 +641,7 @@ class Run {
              {{"start_to_first_step", start_seconds_},
               {"steps", step_seconds_},
               {"training", train_seconds},
-              {"all", process_seconds()}}},
+              {"all", seconds_before_ + process_seconds()}}},
             {"result", result}};
   }
 

@@ -170,9 +170,8 @@ int preview(const PreviewSettings& settings) {
     preview.facts.push_back("adapter   " + words_of_unit(unit));
   }
   preview.warnings = warnings_of(counts, units);
-  const std::vector<std::uint32_t> kept = file.kept();
-  for (Index i = 0; i < std::min(settings.count, std::ssize(kept)); ++i) {
-    preview.examples.push_back(shown_example(file, Index{kept[static_cast<std::size_t>(i)]}, session, units));
+  for (const std::uint32_t record : file.kept().slice(0, settings.count)) {
+    preview.examples.push_back(shown_example(file, Index{record}, session, units));
   }
 
   if (!settings.html.empty()) {

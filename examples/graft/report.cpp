@@ -62,6 +62,14 @@ std::string change(const io::Json& scores, const char* key, const Format& format
   return before == "-" && after == "-" ? "-" : before + " -> " + after;
 }
 
+/// The same of the loss; where nothing was validated, that of the batches trained on, with a star.
+std::string loss_of(const FinishedRun& run) {
+  const std::string valid = change(run.json["scores"], "valid_loss", [](double x) { return fixed(x, 3); });
+  const std::vector<LossPoint>& train = run.curves.train;
+  return valid != "-" || train.empty() ? valid
+                                       : fixed(train.front().loss, 3) + " -> " + fixed(train.back().loss, 3) + " *";
+}
+
 std::vector<std::string> row_of(const FinishedRun& run) {
   const io::Json& json = run.json;
   const std::string path = io::join(run.folder, "run.json");
@@ -71,7 +79,7 @@ std::vector<std::string> row_of(const FinishedRun& run) {
   return {run.curves.name,
           with_commas(trainable),
           fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(all), 3),
-          change(json["scores"], "valid_loss", [](double x) { return fixed(x, 3); }),
+          loss_of(run),
           change(json["scores"], "valid_accuracy", [](double x) { return fixed(100 * x, 1); }),
           change(json["scores"], "retain_perplexity", [](double x) { return significant(x, 4); }),
           with_commas(static_cast<Index>(io::json_get<double>(json["result"], "tokens_per_second", path))),
@@ -113,7 +121,11 @@ int report(const ReportSettings& settings) {
     }
     io::write_text(settings.html, report_html(page));
   }
-  std::fputs(settings.json ? (io::Json{{"runs", all}}.dump() + "\n").c_str() : columns_text(table, 0).c_str(), stdout);
+  std::string text = columns_text(table, 0);
+  if (text.find(" *") != std::string::npos) {
+    text += "* of the first and last batch: the run had no --valid\n";
+  }
+  std::fputs(settings.json ? (io::Json{{"runs", all}}.dump() + "\n").c_str() : text.c_str(), stdout);
   return exit_success;
 }
 

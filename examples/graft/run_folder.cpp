@@ -36,6 +36,11 @@ void refuse_taken(const std::string& path, bool overwrite, std::string_view endi
 }
 
 RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) {
+  if (!overwrite && io::exists(io::join(path_, "log.jsonl"))) {
+    fail("train.437",
+         "the folder holds a run already; go on with it by --resume auto, choose another --out, or add --overwrite",
+         path_);
+  }
   refuse_taken(path_, overwrite);
 }
 

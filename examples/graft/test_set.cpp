@@ -2,7 +2,6 @@
 #include "test_set.hpp"
 
 #include <algorithm>  // count_if, min, partial_sort
-#include <span>
 
 #include "words.hpp"
 
@@ -28,7 +27,7 @@ TestSet::TestSet(const Session& session, const DataSettings& data, const std::st
 }
 
 Index TestSet::size() const {
-  return choices_ ? std::ssize(choices_->right) : std::ssize(list_);
+  return choices_ ? std::ssize(choices_->right) : list_.size();
 }
 
 Index TestSet::without_prompt() const {
@@ -39,12 +38,12 @@ Index TestSet::without_prompt() const {
   return own_ ? own_->counts().without_prompt : 0;  // records of the training file are counted there
 }
 
-std::vector<train::Example> TestSet::first(std::size_t count) const {
+std::vector<train::Example> TestSet::first(Index count) const {
   if (choices_) {
     const auto& all = choices_->examples;
-    return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size()))};
+    return {all.begin(), all.begin() + std::min(count, std::ssize(all))};
   }
-  return file_->at(std::span(list_).first(std::min(count, list_.size())));
+  return file_->at(list_.slice(0, count));
 }
 
 train::Batch TestSet::largest(Index batch_size, Index inserted) const {
@@ -52,7 +51,7 @@ train::Batch TestSet::largest(Index batch_size, Index inserted) const {
     return {};
   }
   if (!choices_) {
-    return train::EpochBatches(*file_, {.batch_size = batch_size, .inserted = inserted}, list_).largest();
+    return train::largest_batch(*file_, list_, batch_size, inserted);
   }
   std::vector<Index> order = train::epoch_order(std::ssize(choices_->examples), Random(0));
   const Index count = std::min(batch_size, std::ssize(order));
@@ -72,9 +71,7 @@ Score TestSet::measure(Engine& engine, Index batch_size, const LogitsVisitor& vi
   train::Evaluation found;
   const Index slice = 32 * batch_size;  // examples in memory at once
   for (Index first = 0; first < size(); first += slice) {
-    const auto part = std::span(list_).subspan(static_cast<std::size_t>(first),
-                                               static_cast<std::size_t>(std::min(slice, size() - first)));
-    std::vector<train::Evaluation> each = engine.evaluate(file_->at(part), batch_size, visit);
+    std::vector<train::Evaluation> each = engine.evaluate(file_->at(list_.slice(first, slice)), batch_size, visit);
     each.insert(each.begin(), found);
     found = train::total(each);
   }

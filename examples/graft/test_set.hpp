@@ -28,7 +28,7 @@ class TestSet {
  public:
   TestSet() = default;
   /// Some records of a file that outlives this.
-  TestSet(const train::ExampleFile& file, std::vector<std::uint32_t> list) : file_(&file), list_(std::move(list)) {}
+  TestSet(const train::ExampleFile& file, io::SpilledList<std::uint32_t> list) : file_(&file), list_(std::move(list)) {}
   /// Opens the file, cut at `longest` tokens; with `answers` its records are questions.
   TestSet(const Session& session, const DataSettings& data, const std::string& path, Index longest,
           const std::vector<std::string>& answers, bool keep_unlabelled = false);
@@ -37,7 +37,7 @@ class TestSet {
   /// Questions or examples.
   [[nodiscard]] Index size() const;
   /// The first examples, at most `count` of them.
-  [[nodiscard]] std::vector<train::Example> first(std::size_t count) const;
+  [[nodiscard]] std::vector<train::Example> first(Index count) const;
   /// Examples that are trained from their first token on: there is no position in their prompts.
   [[nodiscard]] Index without_prompt() const;
   [[nodiscard]] Score measure(Engine& engine, Index batch_size, const LogitsVisitor& visit = {}) const;
@@ -56,7 +56,7 @@ class TestSet {
  private:
   std::shared_ptr<const train::ExampleFile> own_;  // where it opened the file itself
   const train::ExampleFile* file_ = nullptr;
-  std::vector<std::uint32_t> list_;  // records of the file
+  io::SpilledList<std::uint32_t> list_;  // records of the file
   std::optional<train::Choices> choices_;
   Counts counts_;
   io::Json json_;

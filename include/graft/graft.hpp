@@ -119,6 +119,7 @@
 #include <graft/io/record_index.hpp>
 #include <graft/io/record_scanner.hpp>
 #include <graft/io/safetensors.hpp>
+#include <graft/io/spilled_list.hpp>
 #include <graft/io/state_dict.hpp>
 #include <graft/io/tensor_ref.hpp>
 #include <graft/io/write_gguf.hpp>

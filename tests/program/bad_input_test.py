@@ -129,6 +129,7 @@ def test_data():
         for text, *expected in [("", "train.426", "bad.jsonl"), ("[]", "train.426"), ("\n\n", "train.426"),
                                 ('{"input_ids": [1]}\n{"input_ids": [1,', "io.210", "bad.jsonl:2"), ("[1]", "io.241"),
                                 ('[{"input_ids": [1, 2]}', "io.240"), ('{"contxt": "a"}', "train.420", "contxt"),
+                                ('{"prompt": "a", "chosen": "b", "rejected": "c"}', "train.420", "docs/preferences.md"),
                                 ('{"messages": 3}', "train.421"), ('{"input_ids": [1, 2], "labels": [1]}', "train.422"),
                                 ('{"input_ids": [1, 131]}', "train.423", "131"), ('{"text": "a"}', "train.424", "tokenizer"),
                                 ('{"input_ids": [1, 2], "prompt_length": 3}', "train.425", "3"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data as people keep it: folders, lists, texts, order by length; read from the disk; and what a dry run says."""
 import json
+import os
 import pathlib
 import re
 
@@ -81,6 +82,33 @@ def test_by_length():
             runs.append([json.loads(line)["tokens"] for line in (home / out / "log.jsonl").read_text().splitlines()])
         assert runs[0] == runs[1] != runs[2] and sum(runs[0]) == sum(runs[2])
         assert runs[0][0] == max(runs[0])
+
+
+def test_memory():
+    """a file of many records takes no more memory than one of few: neither training and its validation, nor looking at it"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        peaks = []
+        for count in (20_000, 400_000):
+            data = home / f"{count}.jsonl"
+            data.write_text('{"input_ids":[5,6]}\n' * count)
+            found = json.loads(good("finetune", *MODEL, "--data", data, "--val-split", 0.1, "--group-by-length", "--adapter",
+                                    "bitfit", "--dry-run", "--json"))
+            peaks.append(found["peak_bytes"])
+            assert found["steps"] == -(-count * 9 // 10 // 8), found
+        assert peaks[1] - peaks[0] < 8 * 380_000, peaks  # where a record begins alone would take more in memory
+
+
+def test_disk():
+    """an index that finds no room is an error that names the folder, before anything is trained"""
+    with folder() as name:
+        home = pathlib.Path(name)
+        data = home / "long.jsonl"
+        data.write_text('{"input_ids":[5,6]}\n' * 100_000)
+        done = graft("preview", *MODEL, "--data", data, env=os.environ | {"TMPDIR": name + "/absent"})
+        assert done.returncode == 2 and "io.203" in done.stderr and name + "/absent" in done.stderr, done.stderr
+        good("preview", *MODEL, "--data", data, env=os.environ | {"TMPDIR": name})
+        assert sorted(path.name for path in home.iterdir()) == ["long.jsonl"]
 
 
 def test_dry_run():

@@ -8,7 +8,7 @@ import subprocess
 from program import GOLDEN, GRAFT, ROOT, folder, good, graft, run_tests, token_records, write_lines
 
 MODEL = GOLDEN / "models" / "llama-gqa"
-SUBCOMMANDS = ["finetune", "preview", "eval", "generate", "chat", "merge", "export", "report", "compare", "inspect"]
+SUBCOMMANDS = ["finetune", "preview", "eval", "generate", "chat", "merge", "export", "report", "compare", "inspect", "select"]
 
 
 def test_help_holds_an_example():

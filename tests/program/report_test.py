@@ -34,6 +34,17 @@ def test_report():
         again = train(home / "again", "--adapter", "lora", "--rank", 4)
         assert again["scores"] == runs["lora"]["scores"]
         assert f"lora ({home / 'again'})" in good("report", home / "lora", home / "again")
+        assert "*" not in text, text
+
+
+def test_report_without_validation():
+    """a run that measured nothing shows the losses of its own first and last batch, and says so"""
+    with folder() as name:
+        run = pathlib.Path(name) / "run"
+        good("finetune", "--model", MODEL, "--data", DATA / "train.jsonl", "--no-eos", "--steps", 3, "--out", run)
+        log = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+        text = good("report", run)
+        assert f"{log[0]:.3f} -> {log[-1]:.3f} *" in text and "no --valid" in text, text
 
 
 def test_measured_before_and_after():

@@ -150,7 +150,8 @@ def test_another_run_is_refused():
         assert "train.457" in refused(*run, "--resume", home), "no run there"
         assert "train.457" in refused(*run, "--resume", home / "run", "--out", home / "other"), "another folder"
         assert "train.430" in refused(*run, "--resume", "auto", "--overwrite")
-        assert "train.437" in refused(*run), "a run that is there needs a word"
+        said = refused(*run)
+        assert "train.437" in said and "--resume auto" in said, said
         data.write_text(data.read_text() + "\n")
         said = refused(*run, "--resume", "auto")
         assert "train.453" in said and "--data" in said, said

@@ -197,7 +197,7 @@ TEST_CASE("a file on the disk gives the examples that a file in memory gives, in
   CHECK(file.counts().records == 100);
   CHECK(file.counts().cut > 0);
   CHECK(file.counts().tokens == data.tokens);
-  const std::vector<std::uint32_t> kept = file.kept();
+  const std::vector<std::uint32_t> kept = file.kept().slice(0, 200);
   REQUIRE(kept.size() == data.examples.size());
   for (const std::size_t i : {99, 0, 50, 7}) {
     const train::Example example = file.at(Index{kept[i]});

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include <graft/io/spilled_list.hpp>
+
 #include "support/catch.hpp"
 
 using namespace graft;
@@ -20,6 +22,18 @@ TEST_CASE("an epoch visits every example once, in an order that seed and stream 
   }
   CHECK(train::epoch_order(1000, Random(7, 3)) != train::epoch_order(1000, Random(7, 4)));
   CHECK(train::epoch_order(1000, Random(7, 3)) != train::epoch_order(1000, Random(8, 3)));
+}
+
+TEST_CASE("a list that lies on the disk gets the order that one in memory gets") {
+  constexpr Index count = 2 * io::SpilledList<std::uint32_t>::block + 100;
+  io::SpilledList<std::uint32_t> list;
+  for (Index i = 0; i < count; ++i) {
+    list.push_back(static_cast<std::uint32_t>(i));
+  }
+  train::shuffle(count, Random(7, 3), [&](Index i, Index j) { list.swap(i, j); });
+  const std::vector<Index> expected = train::epoch_order(count, Random(7, 3));
+  const std::vector<std::uint32_t> found = list.slice(0, count);
+  CHECK(std::equal(found.begin(), found.end(), expected.begin(), expected.end()));
 }
 
 TEST_CASE("all orders of four are equally likely") {

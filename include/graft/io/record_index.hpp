@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// RecordIndex: where the records of a data file begin, 8 bytes each. A record is read from the disk when it is asked for.
+// RecordIndex: where the records of a data file begin. A record is read from the disk when it is asked for, and so is its place.
 #pragma once
 
 #include <algorithm>  // count, min
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>  // strerror
 #include <string>
 #include <string_view>
-#include <utility>  // exchange, swap
-#include <vector>
+#include <utility>  // exchange
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,11 +17,12 @@
 
 #include <graft/base/require.hpp>
 #include <graft/io/record_scanner.hpp>
+#include <graft/io/spilled_list.hpp>
 
 namespace graft::io {
 
 /// The records of a JSONL file, of a JSON list, or of a text (the pieces of a .txt file). The file stays open and must not
-/// change; its bytes are never all in memory.
+/// change; neither its bytes nor the places of its records are ever all in memory.
 class RecordIndex {
  public:
   /// Reads the file once; one that cannot be read is io.201, a list that is cut or damaged io.240. A path that ends in .txt
@@ -54,15 +55,16 @@ class RecordIndex {
     }
   }
 
-  [[nodiscard]] Index size() const { return static_cast<Index>(begins_.size()) - 1; }  ///< records
-  [[nodiscard]] const std::string& path() const { return path_; }                      ///< as it was opened
-  [[nodiscard]] bool is_text() const { return is_text_; }                              ///< records are pieces of a text
+  [[nodiscard]] Index size() const { return begins_.size() - 1; }  ///< records
+  [[nodiscard]] const std::string& path() const { return path_; }  ///< as it was opened
+  [[nodiscard]] bool is_text() const { return is_text_; }          ///< records are pieces of a text
 
   /// The bytes of record i, in the memory of `buffer`. Any number of threads may read at once.
   [[nodiscard]] std::string_view read(Index i, std::string& buffer) const {
-    const std::uint64_t begin = begins_[static_cast<std::size_t>(i)];
-    buffer.resize(begins_[static_cast<std::size_t>(i) + 1] - begin);
-    if (read_at(begin, buffer.data(), buffer.size()) != buffer.size()) {
+    std::array<std::uint64_t, 2> ends{};
+    begins_.read(i, ends);
+    buffer.resize(ends[1] - ends[0]);
+    if (read_at(ends[0], buffer.data(), buffer.size()) != buffer.size()) {
       fail("train.472", "the file became shorter while it was read", path_);
     }
     std::string_view text = buffer;
@@ -78,8 +80,8 @@ class RecordIndex {
   /// The line where record i begins, counted when it is asked for, for errors.
   [[nodiscard]] Index line(Index i) const {
     Index lines = 1;
+    const std::uint64_t begin = begins_[i];
     each_piece([&](std::uint64_t at, std::string_view piece) {
-      const std::uint64_t begin = begins_[static_cast<std::size_t>(i)];
       const std::string_view before = piece.substr(0, begin > at ? std::min<std::size_t>(piece.size(), begin - at) : 0);
       lines += std::count(before.begin(), before.end(), '\n');
     });
@@ -136,7 +138,6 @@ class RecordIndex {
     each_piece([&](std::uint64_t, std::string_view piece) { scanner.push(piece, path_, keep); });
     scanner.finish_file(path_, keep);
     begins_.push_back(end);
-    begins_.shrink_to_fit();
     is_list_ = scanner.is_list();
   }
   /// A piece ends behind the last newline that fits, or, where none does, before the character that does not.
@@ -168,7 +169,7 @@ class RecordIndex {
   }
 
   std::string path_;
-  std::vector<std::uint64_t> begins_;  // and where the last ends
+  SpilledList<std::uint64_t> begins_;  // and where the last ends
   int descriptor_ = -1;
   bool is_text_ = false;
   bool is_list_ = false;

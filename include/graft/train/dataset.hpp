@@ -15,6 +15,7 @@
 #include <graft/core/parallel.hpp>
 #include <graft/io/json.hpp>
 #include <graft/io/record_index.hpp>
+#include <graft/io/spilled_list.hpp>
 #include <graft/train/make_example.hpp>
 
 namespace graft::train {
@@ -40,8 +41,8 @@ struct Dataset : DatasetCounts {
 };
 
 /// The examples of a JSONL file, a JSON list or a .txt file. It is read once to count (`survey`), which finds every mistake
-/// in it; afterwards 12 bytes a record are in memory, and at() reads from the disk. Records are numbered in 32 bits: more of them
-/// would need 48 GiB of index.
+/// in it; afterwards at() reads from the disk, where the places of the records and their lengths are too, so that memory does
+/// not grow with their number (io/spilled_list.hpp). Records are numbered in 32 bits.
 class ExampleFile {
  public:
   /// No record at all is train.426, no record that can be used train.427; every other error names the line.
@@ -59,16 +60,17 @@ class ExampleFile {
   [[nodiscard]] const std::string& path() const { return index_.path(); }  ///< as it was opened
   [[nodiscard]] Index records() const { return index_.size(); }            ///< those left out, too
   /// Tokens of the example of record i; 0 where it is left out.
-  [[nodiscard]] Index tokens(Index i) const { return Index{tokens_[static_cast<std::size_t>(i)]}; }
+  [[nodiscard]] Index tokens(Index i) const { return Index{tokens_[i]}; }
   /// The numbers of the records that are examples, in the order of the file.
-  [[nodiscard]] std::vector<std::uint32_t> kept() const {
-    std::vector<std::uint32_t> list;
-    list.reserve(static_cast<std::size_t>(counts_.records - counts_.too_long - counts_.untrained));
-    for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      if (tokens_[i] > 0) {
-        list.push_back(static_cast<std::uint32_t>(i));
+  [[nodiscard]] io::SpilledList<std::uint32_t> kept() const {
+    io::SpilledList<std::uint32_t> list;
+    std::uint32_t number = 0;
+    tokens_.for_each([&](std::uint32_t tokens) {
+      if (tokens > 0) {
+        list.push_back(number);
       }
-    }
+      ++number;
+    });
     return list;
   }
 
@@ -86,11 +88,10 @@ class ExampleFile {
     return example;
   }
   /// The examples of some records, read on all threads.
-  template <class Number>
-  [[nodiscard]] std::vector<Example> at(std::span<const Number> list) const {
+  [[nodiscard]] std::vector<Example> at(std::span<const std::uint32_t> list) const {
     std::vector<Example> examples(list.size());
     parallel_for(std::ssize(list), [&](Index i, Index) {
-      examples[static_cast<std::size_t>(i)] = at(static_cast<Index>(list[static_cast<std::size_t>(i)]));
+      examples[static_cast<std::size_t>(i)] = at(Index{list[static_cast<std::size_t>(i)]});
     });
     return examples;
   }
@@ -131,12 +132,13 @@ class ExampleFile {
     constexpr Index chunk = 16;
     constexpr Index round = 16384;
     const Index count = index_.size();
-    tokens_.resize(static_cast<std::size_t>(count));
     std::vector<DatasetCounts> lanes(static_cast<std::size_t>(lane_count()));
     std::vector<Index> wrong(lanes.size(), count);
     std::vector<std::string> buffers(lanes.size());
+    std::vector<std::uint32_t> tokens;  // of a round
     for (Index first = 0; first < count; first += round) {
       const Index last = std::min(count, first + round);
+      tokens.assign(static_cast<std::size_t>(last - first), 0);
       parallel_for(ceil_div(last - first, chunk), [&](Index task, Index lane) {
         const auto l = static_cast<std::size_t>(lane);
         for (Index i = first + task * chunk; i < std::min(last, first + (task + 1) * chunk); ++i) {
@@ -145,7 +147,7 @@ class ExampleFile {
             lanes[l].dialogues += record.messages.empty() ? 0 : 1;
             Example example = make_example(record, options_, index_.path());
             const Fate fate = fit(example, options_);
-            count_one(example, fate, i, lanes[l]);
+            tokens[static_cast<std::size_t>(i - first)] = count_one(example, fate, lanes[l]);
           } catch (const Error&) {
             wrong[l] = std::min(wrong[l], i);
           }
@@ -153,6 +155,9 @@ class ExampleFile {
       });
       if (const Index i = *std::min_element(wrong.begin(), wrong.end()); i < count) {
         (void)at(i);  // throws again, with the line of the first of them
+      }
+      for (const std::uint32_t of_one : tokens) {
+        tokens_.push_back(of_one);
       }
       if constexpr (!std::is_null_pointer_v<Progress>) {
         progress(last, count);
@@ -179,25 +184,26 @@ class ExampleFile {
            index_.path());
     }
   }
-  void count_one(const Example& example, Fate fate, Index i, DatasetCounts& counts) {
+  /// Takes a record into the counts, and returns the tokens of its example, 0 where it is left out.
+  [[nodiscard]] static std::uint32_t count_one(const Example& example, Fate fate, DatasetCounts& counts) {
     counts.cut += fate == Fate::cut ? 1 : 0;
     counts.too_long += fate == Fate::too_long ? 1 : 0;
     counts.untrained += fate == Fate::untrained ? 1 : 0;
     if (fate == Fate::too_long || fate == Fate::untrained) {
-      return;
+      return 0;
     }
-    tokens_[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(example.ids.size());
     counts.tokens += std::ssize(example.ids);
     counts.labelled += example.labelled();
     counts.none_trained += example.labelled() == 0 ? 1 : 0;
     counts.without_prompt += example.prompt == 0 ? 1 : 0;
     counts.all_trained +=
         std::find(example.labels.begin(), example.labels.end(), ignored) == example.labels.end() ? 1 : 0;
+    return static_cast<std::uint32_t>(example.ids.size());
   }
 
   io::RecordIndex index_;
   DatasetOptions options_;
-  std::vector<std::uint32_t> tokens_;  // of every record's example; 0: left out
+  io::SpilledList<std::uint32_t> tokens_;  // of every record's example; 0: left out
   DatasetCounts counts_;
 };
 
@@ -206,7 +212,8 @@ class ExampleFile {
   Dataset data;
   const ExampleFile file(path, options);
   static_cast<DatasetCounts&>(data) = file.counts();
-  data.examples = file.at(std::span<const std::uint32_t>(file.kept()));
+  const auto kept = file.kept();
+  data.examples = file.at(kept.slice(0, kept.size()));
   return data;
 }
 

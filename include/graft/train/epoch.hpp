@@ -3,8 +3,7 @@
 // Fisher and Yates, in Durstenfeld's form: for i = n - 1 .. 1 swap place i with a place drawn from 0 .. i.
 #pragma once
 
-#include <iterator>  // ssize
-#include <utility>   // swap
+#include <utility>  // swap
 #include <vector>
 
 #include <graft/base/index.hpp>
@@ -12,12 +11,12 @@
 
 namespace graft::train {
 
-/// Puts a list into an order that is drawn, every one equally likely; each stream of `random` gives another.
-template <class T>
-void shuffle(std::vector<T>& list, Random random) {
-  for (Index i = std::ssize(list) - 1; i > 0; --i) {
-    const auto drawn = random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i) + 1);
-    std::swap(list[static_cast<std::size_t>(i)], list[static_cast<std::size_t>(drawn)]);
+/// Calls swap(i, j) for the exchanges that put `count` things into an order that is drawn, every one equally likely; each
+/// stream of `random` gives another.
+template <class Swap>
+void shuffle(Index count, Random random, Swap&& swap) {
+  for (Index i = count - 1; i > 0; --i) {
+    swap(i, static_cast<Index>(random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i) + 1)));
   }
 }
 
@@ -27,7 +26,8 @@ void shuffle(std::vector<T>& list, Random random) {
   for (Index i = 0; i < count; ++i) {
     order.push_back(i);
   }
-  shuffle(order, random);
+  shuffle(count, random,
+          [&](Index i, Index j) { std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(j)]); });
   return order;
 }
 

@@ -6,13 +6,13 @@
 // of like lengths. A ragged batch holds no padding, so this evens the steps out and saves nothing else.
 #pragma once
 
-#include <algorithm>  // iter_swap, max, max_element, min, partial_sort, stable_sort
+#include <algorithm>  // max, min, stable_sort, upper_bound
 #include <cstdint>
-#include <span>
 #include <utility>  // move
 #include <vector>
 
 #include <graft/core/random.hpp>
+#include <graft/io/spilled_list.hpp>
 #include <graft/train/batch.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/epoch.hpp>
@@ -37,14 +37,42 @@ struct Cursor {
   friend bool operator==(const Cursor&, const Cursor&) = default;
 };
 
-/// The batches of a file, which outlives them. In memory are the records' numbers, 4 bytes each.
+/// A record by its number, and the tokens of its example.
+struct Length {
+  Index tokens = 0;          ///< 0: it is left out
+  std::uint32_t number = 0;  ///< of the record
+};
+
+/// The batch of `size` records of `list` that needs the most memory: the longest examples together, each after `inserted`
+/// placeholders.
+[[nodiscard]] inline Batch largest_batch(const ExampleFile& file, const io::SpilledList<std::uint32_t>& list,
+                                         Index size, Index inserted) {
+  const auto longer = [](const Length& a, const Length& b) {
+    return a.tokens != b.tokens ? a.tokens > b.tokens : a.number < b.number;
+  };
+  std::vector<Length> longest;  // at most `size`, the longest first
+  list.for_each([&](std::uint32_t number) {
+    const Length found{file.tokens(number), number};
+    if (std::ssize(longest) < size || longer(found, longest.back())) {
+      longest.insert(std::upper_bound(longest.begin(), longest.end(), found, longer), found);
+      longest.resize(static_cast<std::size_t>(std::min(size, std::ssize(longest))));
+    }
+  });
+  Batch batch;
+  for (const Length& found : longest) {
+    batch.push(file.at(Index{found.number}), 1, inserted);
+  }
+  return batch;
+}
+
+/// The batches of a file, which outlives them. The order of an epoch lies where the file's index does.
 class EpochBatches {
  public:
   /// All examples of the file, or those whose numbers `chosen` lists.
-  EpochBatches(const ExampleFile& file, BatchOptions options, std::vector<std::uint32_t> chosen)
+  EpochBatches(const ExampleFile& file, BatchOptions options, io::SpilledList<std::uint32_t> chosen)
       : file_(&file), options_(options), chosen_(std::move(chosen)) {}
 
-  [[nodiscard]] Index examples() const { return std::ssize(chosen_); }  ///< of an epoch
+  [[nodiscard]] Index examples() const { return chosen_.size(); }  ///< of an epoch
   /// Steps of an epoch; the last has what is left.
   [[nodiscard]] Index per_epoch() const { return ceil_div(examples(), options_.batch_size * options_.grad_accum); }
   /// Where step `step` (from 0) finds its examples.
@@ -58,7 +86,7 @@ class EpochBatches {
     }
     const Index size = options_.batch_size * options_.grad_accum;
     const Index first = cursor.position * size;
-    const std::vector<Example> read = examples_at(first, std::min(size, examples() - first));
+    const std::vector<Example> read = file_->at(order_.slice(first, size));
     std::vector<Batch> parts;
     for (Index i = 0; i < std::ssize(read); ++i) {
       if (i % options_.batch_size == 0) {
@@ -68,53 +96,54 @@ class EpochBatches {
     }
     return parts;
   }
-  /// The batch that needs the most memory: the longest examples together.
-  [[nodiscard]] Batch largest() const {
-    std::vector<std::uint32_t> longest = chosen_;
-    const Index count = std::min(options_.batch_size, examples());
-    std::partial_sort(longest.begin(), longest.begin() + count, longest.end(), [&](std::uint32_t a, std::uint32_t b) {
-      const Index left = file_->tokens(a), right = file_->tokens(b);
-      return left != right ? left > right : a < b;
-    });
-    longest.resize(static_cast<std::size_t>(count));
-    Batch batch;
-    for (const Example& example : file_->at(std::span<const std::uint32_t>(longest))) {
-      batch.push(example, 1, options_.inserted);
-    }
-    return batch;
-  }
+  /// The batch that needs the most memory.
+  [[nodiscard]] Batch largest() const { return largest_batch(*file_, chosen_, options_.batch_size, options_.inserted); }
 
  private:
   /// Streams of epochs stand apart from those that adapters draw from.
   static constexpr std::uint64_t order_stream = std::uint64_t{1} << 48;
 
-  [[nodiscard]] std::vector<Example> examples_at(Index first, Index count) const {
-    return file_->at(std::span<const std::uint32_t>(order_).subspan(static_cast<std::size_t>(first),
-                                                                    static_cast<std::size_t>(count)));
-  }
   void arrange(Index epoch) {
-    order_ = chosen_;
+    order_ = {};
+    chosen_.for_each([&](std::uint32_t number) { order_.push_back(number); });
     epoch_ = epoch;
     if (options_.shuffled) {
-      shuffle(order_, Random(options_.seed, order_stream + static_cast<std::uint64_t>(epoch)));
+      shuffle(examples(), Random(options_.seed, order_stream + static_cast<std::uint64_t>(epoch)),
+              [&](Index i, Index j) { order_.swap(i, j); });
     }
-    if (!options_.group_by_length) {
-      return;
+    if (options_.group_by_length) {
+      sort_groups();
     }
-    const auto shorter = [&](std::uint32_t a, std::uint32_t b) { return file_->tokens(a) < file_->tokens(b); };
-    const auto longer = [&](std::uint32_t a, std::uint32_t b) { return shorter(b, a); };
+  }
+  void sort_groups() {
     const Index batches = std::max<Index>(1, std::min<Index>(50, examples() / (4 * options_.batch_size)));
-    const Index group = batches * options_.batch_size;
-    for (Index first = 0; first < examples(); first += group) {
-      std::stable_sort(order_.begin() + first, order_.begin() + std::min(examples(), first + group), longer);
+    const Index size = batches * options_.batch_size;
+    const auto longer = [](const Length& a, const Length& b) { return a.tokens > b.tokens; };
+    io::SpilledList<std::uint32_t> sorted;
+    std::vector<Length> group;
+    Index longest = 0, tokens = 0;  // the first of the longest, and its tokens
+    for (Index first = 0; first < examples(); first += size) {
+      group.clear();
+      for (const std::uint32_t number : order_.slice(first, size)) {
+        group.push_back({file_->tokens(number), number});
+      }
+      std::stable_sort(group.begin(), group.end(), longer);
+      if (group.front().tokens > tokens) {
+        longest = first;
+        tokens = group.front().tokens;
+      }
+      for (const Length& one : group) {
+        sorted.push_back(one.number);
+      }
     }
-    std::iter_swap(order_.begin(), std::max_element(order_.begin(), order_.end(), shorter));
+    order_ = std::move(sorted);
+    order_.swap(0, longest);
   }
 
   const ExampleFile* file_;
   BatchOptions options_;
-  std::vector<std::uint32_t> chosen_;
-  std::vector<std::uint32_t> order_;  // of the epoch that is under way
+  io::SpilledList<std::uint32_t> chosen_;
+  io::SpilledList<std::uint32_t> order_;  // of the epoch that is under way
   Index epoch_ = -1;
 };
 

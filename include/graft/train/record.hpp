@@ -98,6 +98,11 @@ inline void read_ids(const io::Json& json, const std::string& where, Record& rec
   } else if (json.contains("text")) {
     record.keys = "text";
     record.completion = text("text");
+  } else if (has("chosen", "rejected")) {
+    fail("train.420",
+         "the record is a pair of answers (\"chosen\", \"rejected\"), on which the library trains and the program does not "
+         "yet: docs/preferences.md",
+         where);
   } else {
     std::string found;
     for (const auto& [key, value] : json.items()) {
