@@ -341,6 +341,7 @@ template void Queue::launch(const ForEach<Copy<float, float>>&, Index, Index, In
 template void Queue::launch(const ForEach<Copy<float, bf16>>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Copy<bf16, float>>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Copy<bf16, bf16>>&, Index, Index, Index);
+template void Queue::launch(const ForEach<Copy<double, float>>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Fill>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Add>&, Index, Index, Index);
 template void Queue::launch(const ForEach<Scale>&, Index, Index, Index);
