@@ -13,7 +13,7 @@ if(GRAFT_CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
     find_package(CUDAToolkit QUIET)
-    if(TARGET CUDA::cublasLt AND TARGET CUDA::cudart_static)
+    if(TARGET CUDA::cublasLt AND TARGET CUDA::cudart_static)  # the first for its header: it is opened when a queue is made
       set(CUDA_FOUND TRUE)
     endif()
   endif()

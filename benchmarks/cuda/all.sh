@@ -29,7 +29,7 @@ mkdir -p "$build"
 includes=(-I "$root/include" -I "$root/tests" -I "$packages/include" -I "$packages/include/eigen3" -I /usr/include/eigen3)
 cxx=(${CXX:-g++} -std=c++20 -O2 -fopenmp "${includes[@]}")
 cuda=$(dirname "$(dirname "$(command -v nvcc)")")
-libraries=(-L "$packages/lib" -L "$cuda/lib64" -L "$cuda/targets/x86_64-linux/lib" -lcublasLt -lcudart)
+libraries=(-L "$packages/lib" -L "$cuda/lib64" -L "$cuda/targets/x86_64-linux/lib" -lcudart -ldl)
 architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
 echo "== compiling for sm_$architecture"
 nvcc -std=c++20 -O3 --expt-relaxed-constexpr -diag-suppress 554 -arch="sm_$architecture" -I "$root/include" \

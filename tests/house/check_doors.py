@@ -18,7 +18,7 @@ DOORS = {
     "mma.h": {"backends/cuda/team.cuh"},
 }
 STANDARD = re.compile(r"[a-z_0-9]+")                            # <vector>, <cstdint>
-SYSTEM = re.compile(r"sys/[a-z_]+\.h|(unistd|fcntl|sched|time|errno|signal|immintrin|cpuid)\.h")  # the platform's own
+SYSTEM = re.compile(r"sys/[a-z_]+\.h|(unistd|dlfcn|fcntl|sched|time|errno|signal|immintrin|cpuid)\.h")  # the platform's own
 
 findings = []
 for header in house.headers(house.arguments().root):

@@ -7,6 +7,9 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <type_traits>  // remove_reference
+
+#include <dlfcn.h>
 
 #include <cublasLt.h>
 #include <cuda_bf16.h>
@@ -36,7 +39,7 @@ void check(cudaError_t status, const char* doing) {
 }
 void check(cublasStatus_t status, const char* doing) {
   if (status != CUBLAS_STATUS_SUCCESS) {
-    fail("cuda.003", std::string("cuBLASLt failed while ") + doing + ": " + cublasLtGetStatusString(status));
+    fail("cuda.003", std::string("cuBLASLt failed while ") + doing + ": status " + std::to_string(status));
   }
 }
 
@@ -86,6 +89,56 @@ __global__ void carry(const __grid_constant__ Kernel kernel, Index tasks) {
     kernel(team, task);
     __syncthreads();
   }
+}
+
+/// cuBLASLt, opened by the first queue: it is half a gigabyte, which would cost every program that links graft::cuda 0.1 s and
+/// 200 MB at its start, also where it computes on the processor.
+struct CublasLt {
+  decltype(&cublasLtCreate) create;
+  decltype(&cublasLtDestroy) destroy;
+  decltype(&cublasLtMatmulDescCreate) create_product;
+  decltype(&cublasLtMatmulDescDestroy) destroy_product;
+  decltype(&cublasLtMatmulDescSetAttribute) set_product;
+  decltype(&cublasLtMatrixLayoutCreate) create_matrix;
+  decltype(&cublasLtMatrixLayoutDestroy) destroy_matrix;
+  decltype(&cublasLtMatmulPreferenceCreate) create_wishes;
+  decltype(&cublasLtMatmulPreferenceDestroy) destroy_wishes;
+  decltype(&cublasLtMatmulPreferenceSetAttribute) set_wish;
+  decltype(&cublasLtMatmulAlgoGetHeuristic) choose;
+  decltype(&cublasLtMatmul) multiply;
+
+  CublasLt() {
+    const std::string name = "libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR);
+    void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
+      library = dlopen(("/usr/local/cuda/lib64/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
+    }
+    if (library == nullptr) {
+      fail("cuda.001", "cuBLASLt is not found: " + std::string(dlerror()) + " (add its folder to LD_LIBRARY_PATH)", name);
+    }
+    const auto find = [&](auto& function, const char* symbol) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
+      if (function == nullptr) {
+        fail("cuda.001", std::string("cuBLASLt lacks ") + symbol, name);
+      }
+    };
+    find(create, "cublasLtCreate");
+    find(destroy, "cublasLtDestroy");
+    find(create_product, "cublasLtMatmulDescCreate");
+    find(destroy_product, "cublasLtMatmulDescDestroy");
+    find(set_product, "cublasLtMatmulDescSetAttribute");
+    find(create_matrix, "cublasLtMatrixLayoutCreate");
+    find(destroy_matrix, "cublasLtMatrixLayoutDestroy");
+    find(create_wishes, "cublasLtMatmulPreferenceCreate");
+    find(destroy_wishes, "cublasLtMatmulPreferenceDestroy");
+    find(set_wish, "cublasLtMatmulPreferenceSetAttribute");
+    find(choose, "cublasLtMatmulAlgoGetHeuristic");
+    find(multiply, "cublasLtMatmul");
+  }
+};
+const CublasLt& cublas() {
+  static const CublasLt library;
+  return library;
 }
 
 /// What cuBLASLt needs to know of a product that it has met before.
@@ -153,23 +206,23 @@ struct Queue::State {
     const cublasOperation_t turn_b = which == Product::nt ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t turn_a = which == Product::tn ? CUBLAS_OP_T : CUBLAS_OP_N;
     const auto extent = [](Index n) { return static_cast<std::uint64_t>(n); };
-    check(cublasLtMatmulDescCreate(&made.product, compute, CUDA_R_32F), "describing a product");
-    check(cublasLtMatmulDescSetAttribute(made.product, CUBLASLT_MATMUL_DESC_TRANSA, &turn_b, sizeof turn_b),
+    check(cublas().create_product(&made.product, compute, CUDA_R_32F), "describing a product");
+    check(cublas().set_product(made.product, CUBLASLT_MATMUL_DESC_TRANSA, &turn_b, sizeof turn_b),
           "describing a product");
-    check(cublasLtMatmulDescSetAttribute(made.product, CUBLASLT_MATMUL_DESC_TRANSB, &turn_a, sizeof turn_a),
+    check(cublas().set_product(made.product, CUBLASLT_MATMUL_DESC_TRANSB, &turn_a, sizeof turn_a),
           "describing a product");
-    check(cublasLtMatrixLayoutCreate(&made.left, type, extent(which == Product::nt ? depth : cols),
+    check(cublas().create_matrix(&made.left, type, extent(which == Product::nt ? depth : cols),
                                      extent(which == Product::nt ? cols : depth), strides[1]),
           "describing a matrix");
-    check(cublasLtMatrixLayoutCreate(&made.right, type, extent(which == Product::tn ? rows : depth),
+    check(cublas().create_matrix(&made.right, type, extent(which == Product::tn ? rows : depth),
                                      extent(which == Product::tn ? depth : rows), strides[0]),
           "describing a matrix");
-    check(cublasLtMatrixLayoutCreate(&made.result, CUDA_R_32F, extent(cols), extent(rows), strides[2]),
+    check(cublas().create_matrix(&made.result, CUDA_R_32F, extent(cols), extent(rows), strides[2]),
           "describing a matrix");
     cublasLtMatmulPreference_t wishes = nullptr;
-    check(cublasLtMatmulPreferenceCreate(&wishes), "choosing a product");
+    check(cublas().create_wishes(&wishes), "choosing a product");
     const auto wish = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
-      check(cublasLtMatmulPreferenceSetAttribute(wishes, name, &value, sizeof value), "choosing a product");
+      check(cublas().set_wish(wishes, name, &value, sizeof value), "choosing a product");
     };
     wish(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
     wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<std::uint32_t>(aligned[1]));
@@ -178,9 +231,9 @@ struct Queue::State {
     wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<std::uint32_t>(aligned[2]));
     cublasLtMatmulHeuristicResult_t best{};
     int count = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(products, made.product, made.left, made.right,
+    const cublasStatus_t status = cublas().choose(products, made.product, made.left, made.right,
                                                                  made.result, made.result, wishes, 1, &best, &count);
-    check(cublasLtMatmulPreferenceDestroy(wishes), "choosing a product");
+    check(cublas().destroy_wishes(wishes), "choosing a product");
     check(count > 0 ? status : CUBLAS_STATUS_NOT_SUPPORTED, "choosing a product");
     made.algorithm = best.algo;
     return plans.emplace(key, made).first->second;
@@ -193,7 +246,7 @@ struct Queue::State {
     const std::array<Index, 3> strides{a.stride, b.stride, c.stride};
     const std::array<Index, 3> aligned{alignment_of(a.data), alignment_of(b.data), alignment_of(c.data)};
     const Plan& how = plan(which, c.rows, c.cols, which == Product::tn ? a.rows : a.cols, type, rounds, strides, aligned);
-    check(cublasLtMatmul(products, how.product, &alpha, b.data, how.left, a.data, how.right, &beta, c.data, how.result,
+    check(cublas().multiply(products, how.product, &alpha, b.data, how.left, a.data, how.right, &beta, c.data, how.result,
                          c.data, how.result, &how.algorithm, workspace, workspace_bytes, stream),
           "multiplying");
     sent("multiplying");
@@ -231,7 +284,7 @@ Queue::Queue(int number) : state_(std::make_unique<State>()) {
   std::size_t all_bytes = 0;
   check(cudaMemGetInfo(&s.facts.free_bytes, &all_bytes), "asking for its memory");
   check(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), "making a stream");
-  check(cublasLtCreate(&s.products), "starting");
+  check(cublas().create(&s.products), "starting");
   check(cudaMalloc(&s.workspace, workspace_bytes), "taking memory for products");
   s.make_ring(ring_bytes);
   check(cudaHostAlloc(&s.answer, sizeof(double), cudaHostAllocMapped | cudaHostAllocPortable), "taking pinned memory");
@@ -244,17 +297,17 @@ Queue::~Queue() {
     (void)cudaStreamSynchronize(s.stream);
   }
   for (auto& [key, made] : s.plans) {
-    (void)cublasLtMatmulDescDestroy(made.product);
-    (void)cublasLtMatrixLayoutDestroy(made.left);
-    (void)cublasLtMatrixLayoutDestroy(made.right);
-    (void)cublasLtMatrixLayoutDestroy(made.result);
+    (void)cublas().destroy_product(made.product);
+    (void)cublas().destroy_matrix(made.left);
+    (void)cublas().destroy_matrix(made.right);
+    (void)cublas().destroy_matrix(made.result);
   }
   (void)cudaFree(s.workspace);
   (void)cudaFree(s.scratch);
   (void)cudaFreeHost(s.ring);
   (void)cudaFreeHost(s.answer);
   if (s.products != nullptr) {
-    (void)cublasLtDestroy(s.products);
+    (void)cublas().destroy(s.products);
   }
   if (s.stream != nullptr) {
     (void)cudaStreamDestroy(s.stream);
