@@ -53,7 +53,7 @@ if [ $real = no ]; then
   model=${model:-examples/models/village}
   common=(--model "$model" --data $data/train.jsonl --valid $data/heldout.jsonl --choices yes,no
           --retain $data/stories.jsonl --no-eos --steps "${steps:-200}" --batch-size 16)
-  lora+=(--rank 4 --target q_proj,v_proj --lr 2e-3) pmss+=(--rank 16 --lr 1e-3) loreft+=(--rank 4 --positions f7+l7 --lr 5e-3)
+  lora+=(--rank 4 --target q_proj,v_proj --lr 2e-3) pmss+=(--rank 16 --lr 1e-3) loreft+=(--rank 4 --positions f7+l7 --lr 3e-3)
 else
   python3 -m pip --version >/dev/null 2>&1 || install_missing python3 python3-pip ca-certificates
   data=build/data
