@@ -283,8 +283,9 @@ class EngineOf : public Engine {
     Run run;
     run.measure(be_, model_, bank(), batch.ragged, batch.labelled(),
                 {.keep = true, .recompute = request.settings.recompute});
+    const std::size_t losses = static_cast<std::size_t>(batch.labelled()) * sizeof(C);
     std::size_t head = 0;
-    std::vector<MemoryPart> details;
+    std::vector<MemoryPart> details = {{"  head: losses", losses}};
     for (const ArenaEntry& entry : run.arena().entries()) {
       const bool is_head = entry.name.starts_with("head");
       head += is_head ? entry.bytes : 0;
@@ -297,7 +298,7 @@ class EngineOf : public Engine {
         {"gradients", numbers},
         {"optimizer", request.optimizer == "sgd" ? 0 : 2 * numbers},
         {"activations of a batch", run.arena().peak() - head},
-        {"head", head}};
+        {"head", head + losses}};
     parts.insert(parts.end(), details.begin(), details.end());
     if (measured.ragged.tokens() > 0) {
       Run forward;

@@ -5,6 +5,7 @@
 
 #include <barrier>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -172,6 +173,10 @@ class HostQueue {
     const std::scoped_lock lock(mutex_);
     auto copy = std::make_shared<std::vector<std::remove_const_t<T>>>(list.begin(), list.end());
     lists_.push_back(copy);
+    if (lists_.size() > 4096) {
+      finish();
+      lists_.erase(lists_.begin(), lists_.begin() + 2048);  // what other threads put was sent long ago
+    }
     return copy->data();
   }
   template <class T>
@@ -195,7 +200,6 @@ class HostQueue {
       }
       protect(PROT_NONE);
     }
-    lists_.clear();
     ++waits;
   }
   void begin_burst() { ++bursts_; }
@@ -268,7 +272,7 @@ class HostQueue {
   Index team_size_;
   backends::cuda::DeviceFacts facts_;
   std::vector<std::function<void()>> work_;
-  std::vector<std::shared_ptr<const void>> lists_;
+  std::deque<std::shared_ptr<const void>> lists_;
   std::vector<std::max_align_t> scratch_;
   double answer_ = 0;
   Index bursts_ = 0;

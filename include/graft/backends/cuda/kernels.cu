@@ -29,6 +29,7 @@ namespace graft::backends::cuda {
 
 namespace {
 
+// Several threads may send at once (attach makes modules so), but one only what takes scratch: sums over rows.
 constexpr std::size_t ring_bytes = std::size_t{32} << 20;       // lists that kernels still to run may read
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what cuBLAS advises for Hopper
 
@@ -183,7 +184,6 @@ struct Queue::State {
   }
   void finish() {
     check(cudaStreamSynchronize(stream), "running what was sent");
-    ring_used = 0;
   }
   void make_ring(std::size_t bytes) {
     (void)cudaFreeHost(ring);
@@ -344,6 +344,7 @@ const void* Queue::put_bytes(const void* list, std::size_t bytes) {
   const std::size_t room = (bytes + 15) / 16 * 16;
   if (s.ring_used + room > s.ring_size) {
     s.finish();
+    s.ring_used = 0;  // what another thread has put but not sent stands at the end, and is safe for a whole round
     if (room > s.ring_size) {
       s.make_ring(2 * room);
     }
@@ -378,7 +379,6 @@ void Queue::end_burst() noexcept {
   const std::scoped_lock lock(state_->mutex);
   if (--state_->bursts == 0) {
     (void)cudaStreamSynchronize(state_->stream);
-    state_->ring_used = 0;
   }
 }
 double* Queue::answer() const {
