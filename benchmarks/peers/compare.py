@@ -29,13 +29,21 @@ GROUPS = {
     "lora-bf16": [("PEFT LoRA r 8, autocast", "peft", ["--method", "lora", "--precision", "autocast"]),
                   ("PEFT LoRA r 8, mixed", "peft", ["--method", "lora", "--precision", "mixed"]),
                   ("PEFT LoRA r 8, pure bf16", "peft", ["--method", "lora", "--precision", "pure"]),
+                  ("PEFT LoRA r 8, pure bf16, compiled", "peft", ["--method", "lora", "--precision", "pure", "--compile"]),
                   ("graft LoRA r 8, bf16", "graft", [*LORA, "--dtype", "bf16"])],
     "checkpointing": [("PEFT LoRA r 8, fp32, checkpointing", "peft", ["--method", "lora", "--checkpointing"]),
                       ("graft LoRA r 8, fp32, --grad-checkpoint", "graft", [*LORA, "--dtype", "fp32", "--grad-checkpoint"])],
+    "checkpointing-bf16": [("PEFT LoRA r 8, pure bf16, checkpointing", "peft",
+                            ["--method", "lora", "--precision", "pure", "--checkpointing"]),
+                           ("graft LoRA r 8, bf16, --grad-checkpoint", "graft", [*LORA, "--dtype", "bf16", "--grad-checkpoint"])],
     "loreft": [("pyreft LoReFT r 4 f7+l7, fp32", "pyreft", ["--method", "loreft", "--rank", "4"]),
                ("graft LoReFT r 4 f7+l7, fp32", "graft", [*LOREFT, "--dtype", "fp32"])],
+    "loreft-bf16": [("pyreft LoReFT r 4 f7+l7, bf16", "pyreft", ["--method", "loreft", "--rank", "4", "--precision", "pure"]),
+                    ("graft LoReFT r 4 f7+l7, bf16", "graft", [*LOREFT, "--dtype", "bf16"])],
     "pmss": [("plain PyTorch PMSS c = r = 64, fp32", "peft", ["--method", "pmss", "--rank", "64"]),
              ("graft PMSS c = r = 64, fp32", "graft", [*PMSS, "--dtype", "fp32"])],
+    "pmss-bf16": [("plain PyTorch PMSS c = r = 64, bf16", "peft", ["--method", "pmss", "--rank", "64", "--precision", "pure"]),
+                  ("graft PMSS c = r = 64, bf16", "graft", [*PMSS, "--dtype", "bf16"])],
 }
 
 

@@ -14,7 +14,8 @@ using Backend = bench::Timed<bench::Quickest>;
 
 template <precision P>
 void breakdown(benchmark::State& state, const bench::Tuned& stack) {
-  const Backend be;
+  Backend be;
+  be.block_rows = bench::quickest_for<P>().block_rows;
   auto& model = bench::model_in_use<P, Backend>();
   const train::Batch batch = bench::batch_of(bench::real_lengths, model.config.vocab);
   bench::Tuning tuned = attach(be, model, stack, 1);

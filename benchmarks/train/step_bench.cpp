@@ -13,7 +13,8 @@ using bench::Full32;
 using bench::Half16;
 using bench::Tuning;
 
-const bench::Quickest backend_in_use;
+template <precision P>
+const bench::Quickest backend_in_use = bench::quickest_for<P>();
 
 template <precision P>
 auto& model() {
@@ -28,21 +29,21 @@ train::Batch real_batch() {
 template <precision P, bool back>
 void frozen(benchmark::State& state) {
   const train::Batch batch = real_batch<P>();
-  bench::FrozenStep step(backend_in_use, model<P>(), batch, back);
-  bench::measure(state, [&] { step(); }, backend_in_use, model<P>(), batch, back ? 2 : 1);
+  bench::FrozenStep step(backend_in_use<P>, model<P>(), batch, back);
+  bench::measure(state, [&] { step(); }, backend_in_use<P>, model<P>(), batch, back ? 2 : 1);
   state.counters["arena_MB"] = static_cast<double>(step.arena_bytes()) / 1e6;
 }
 
 template <precision P>
 void train_with(benchmark::State& state, const bench::Tuned& stack, const train::Batch& batch,
                 bool beside_frozen = true, bool recompute = false) {
-  Tuning tuned = attach(backend_in_use, model<P>(), stack, 1);
-  train::Trainer trainer(backend_in_use, model<P>(), tuned, optimizers::AdamW{}, schedules::Constant{},
+  Tuning tuned = attach(backend_in_use<P>, model<P>(), stack, 1);
+  train::Trainer trainer(backend_in_use<P>, model<P>(), tuned, optimizers::AdamW{}, schedules::Constant{},
                          {.rate = 1e-5, .recompute = recompute});
-  bench::FrozenStep frozen_step(backend_in_use, model<P>(), batch, true);
+  bench::FrozenStep frozen_step(backend_in_use<P>, model<P>(), batch, true);
   const std::function<void()> beside = [&] { frozen_step(); };
   bench::measure(
-      state, [&] { benchmark::DoNotOptimize(trainer.step(batch).loss); }, backend_in_use, model<P>(), batch, 2,
+      state, [&] { benchmark::DoNotOptimize(trainer.step(batch).loss); }, backend_in_use<P>, model<P>(), batch, 2,
       beside_frozen ? beside : nullptr);
   state.counters["arena_MB"] = static_cast<double>(trainer.arena().peak()) / 1e6;
 }
@@ -83,7 +84,7 @@ void decode(benchmark::State& state) {
   for ([[maybe_unused]] auto _ : state) {
     Index written = 0;
     (void)train::generate<models::Llama<P, bench::Quickest>, Tuning>(
-        backend_in_use, model<P>(), nullptr, prompt, {.most = most}, [&](std::int32_t) {
+        backend_in_use<P>, model<P>(), nullptr, prompt, {.most = most}, [&](std::int32_t) {
           begin = written++ == 0 ? std::chrono::steady_clock::now() : begin;
           return true;
         });
@@ -102,11 +103,11 @@ void decode(benchmark::State& state) {
 /// The dry pass alone: what it costs to know every byte before the first step.
 void layout(benchmark::State& state) {
   const train::Batch batch = real_batch<Full32>();
-  Tuning tuned = attach(backend_in_use, model<Full32>(), bench::lora_stack(8), 1);
+  Tuning tuned = attach(backend_in_use<Full32>, model<Full32>(), bench::lora_stack(8), 1);
   Tuning* const bank[] = {&tuned};
   models::LlamaRun<models::Llama<Full32, bench::Quickest>, Tuning> run;
   for ([[maybe_unused]] auto _ : state) {
-    run.measure(backend_in_use, model<Full32>(), bank, batch.ragged, batch.labelled(), {.keep = true});
+    run.measure(backend_in_use<Full32>, model<Full32>(), bank, batch.ragged, batch.labelled(), {.keep = true});
   }
   state.counters["forecast_MB"] = static_cast<double>(run.arena().peak()) / 1e6;
 }
@@ -116,7 +117,7 @@ void forward_by_id(benchmark::State& state) {
   train::Batch batch = real_batch<Full32>();
   std::vector<Tuning> adapters;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
-    adapters.push_back(attach(backend_in_use, model<Full32>(), bench::lora_stack(8), seed));
+    adapters.push_back(attach(backend_in_use<Full32>, model<Full32>(), bench::lora_stack(8), seed));
   }
   Tuning* const bank[] = {&adapters[0], &adapters[1], &adapters[2], &adapters[3]};
   for (std::size_t i = 0; i < 4; ++i) {
@@ -124,8 +125,8 @@ void forward_by_id(benchmark::State& state) {
   }
   models::LlamaRun<models::Llama<Full32, bench::Quickest>, Tuning> run;
   for ([[maybe_unused]] auto _ : state) {
-    run.forward(backend_in_use, model<Full32>(), bank, batch.ragged, batch.tokens, batch.labelled());
-    benchmark::DoNotOptimize(run.loss(backend_in_use, model<Full32>(), batch.rows, batch.targets));
+    run.forward(backend_in_use<Full32>, model<Full32>(), bank, batch.ragged, batch.tokens, batch.labelled());
+    benchmark::DoNotOptimize(run.loss(backend_in_use<Full32>, model<Full32>(), batch.rows, batch.targets));
   }
   state.counters["tok/s"] =
       benchmark::Counter(static_cast<double>(state.iterations() * batch.ragged.tokens()), benchmark::Counter::kIsRate);

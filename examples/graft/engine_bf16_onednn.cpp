@@ -6,7 +6,11 @@
 namespace graft::program {
 
 std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint) {
-  return std::make_unique<EngineOf<Mixed<bf16, float>, backends::Simd<backends::OneDnn>>>(checkpoint, "oneDNN");
+  backends::Simd<backends::OneDnn> be;
+  if (be.multiplies_bf16()) {
+    be.block_rows = be.native_bf16_rows;
+  }
+  return std::make_unique<EngineOf<Mixed<bf16, float>, backends::Simd<backends::OneDnn>>>(checkpoint, "oneDNN", be);
 }
 
 }  // namespace graft::program

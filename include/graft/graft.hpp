@@ -49,6 +49,7 @@
 #include <graft/backends/cuda/resident_weight.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>
+#include <graft/backends/gemm/paired_rows.hpp>
 #include <graft/backends/isa.hpp>
 #include <graft/backends/reference.hpp>
 #include <graft/backends/scratch.hpp>

@@ -9,7 +9,7 @@
 namespace graft::backends {
 
 /// Who uses it; different users may hold theirs at the same time.
-enum class Purpose { scores, weight, operand, rows, sums, turned };
+enum class Purpose { scores, weight, operand, product, rows, sums, turned };
 
 /// At least `count` numbers, 64-byte aligned, contents unspecified, valid until this thread asks for the same purpose again.
 template <Purpose purpose, class T>

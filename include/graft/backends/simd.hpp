@@ -37,6 +37,9 @@ struct Simd : Reference {
   Isa isa = chosen_isa();
   /// Whether the processor multiplies bf16; else it is widened tile by tile.
   [[nodiscard]] static bool multiplies_bf16() { return Gemm::multiplies_bf16(); }
+  /// The block_rows for models in bf16 where it does: products are so quick that reading their weights, once a block, counts
+  /// (decisions/0020).
+  static constexpr Index native_bf16_rows = 224;
 
   // --- products -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +58,7 @@ struct Simd : Reference {
         });
         return;
       }
-      simd::for_each_panel(c.cols, [&](Index begin, Index cols) {
+      simd::for_each_panel(c.cols, simd::Nt::panel<Gemm, T>(b.cols), [&](Index begin, Index cols) {
         simd::multiply<Gemm>(isa, simd::Nt{}, alpha, View<const A>(a), View<const T>(b).middle_rows(begin, cols), beta,
                              c.middle_cols(begin, cols));
       });
@@ -73,7 +76,7 @@ struct Simd : Reference {
     if constexpr (is_product<A, T, C>) {
       require(a.cols == b.rows && c.rows == a.rows && c.cols == b.cols, "shape.120",
               "gemm_nn: a(M,K), b(K,N) and c(M,N) disagree");
-      simd::for_each_panel(c.cols, [&](Index begin, Index cols) {
+      simd::for_each_panel(c.cols, simd::panel_cols, [&](Index begin, Index cols) {
         simd::multiply<Gemm>(isa, simd::Nn{}, alpha, View<const A>(a), View<const T>(b).middle_cols(begin, cols), beta,
                              c.middle_cols(begin, cols));
       });

@@ -17,6 +17,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <graft/backends/gemm/calling_thread.hpp>
+#include <graft/backends/gemm/paired_rows.hpp>
 #include <graft/backends/isa.hpp>
 #include <graft/backends/scratch.hpp>
 #include <graft/core/bf16.hpp>
@@ -61,14 +62,10 @@ struct OneDnn {
     }
   }
 
-  /// c = alpha a b' + beta c, summed in fp32.
-  static void nt(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
-    matmul(alpha, a, b, {1, b.stride}, beta, c);
-  }
-  /// c = alpha a b + beta c, summed in fp32.
-  static void nn(float alpha, View<const bf16> a, View<const bf16> b, float beta, View<float> c) {
-    matmul(alpha, a, b, {b.stride, 1}, beta, c);
-  }
+  /// c = a b', summed in fp32; nothing may be empty. Views with gaps between their rows are multiplied at some 0.7 of the rate.
+  static void nt(View<const bf16> a, View<const bf16> b, View<float> c) { matmul(a, b.data, b.stride, c); }
+  /// c = a b, summed in fp32: at twice the rate of a b that oneDNN has to put into pairs itself (decisions/0020).
+  static void nn(View<const bf16> a, const PairedRows& b, View<float> c) { matmul(a, b.data, in_pairs, c); }
 
  private:
   /// Columns of a result that sgemm computes at half its rate until something is turned. GFLOP/s of one core, 112 rows, K 576: nt of
@@ -118,12 +115,10 @@ struct OneDnn {
     dnnl::matmul primitive;
     std::unordered_map<int, dnnl::memory> arguments;
   };
-  /// Extents, strides and scales of a product: what code is generated for.
-  struct Shape {
-    std::array<Index, 7> extents;
-    std::array<float, 2> scales;
-    friend auto operator<=>(const Shape&, const Shape&) = default;
-  };
+  /// Extents M, N and K and the strides of a, b and c: what code is generated for.
+  using Shape = std::array<Index, 6>;
+  /// The stride of a b whose rows are in pairs.
+  static constexpr Index in_pairs = 0;
 
   static const dnnl::engine& engine() {
     static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
@@ -131,19 +126,16 @@ struct OneDnn {
   }
 
   static Product compile(const Shape& shape) {
-    const auto [m, n, k, a_stride, b_row, b_col, c_stride] = shape.extents;
+    const auto [m, n, k, a_stride, b_stride, c_stride] = shape;
     using Type = dnnl::memory::data_type;
-    const dnnl::memory::desc a({m, k}, Type::bf16, dnnl::memory::dims{a_stride, 1});
-    const dnnl::memory::desc b({k, n}, Type::bf16, dnnl::memory::dims{b_row, b_col});
-    const dnnl::memory::desc c({m, n}, Type::f32, dnnl::memory::dims{c_stride, 1});
+    using Dims = dnnl::memory::dims;
+    const dnnl::memory::desc a(Dims{m, k}, Type::bf16, Dims{a_stride, 1});
+    const dnnl::memory::desc b =
+        b_stride == in_pairs ? dnnl::memory::desc(Dims{k, n}, Type::bf16, dnnl::memory::format_tag::BA16a64b2a)
+                             : dnnl::memory::desc(Dims{k, n}, Type::bf16, Dims{1, b_stride});
+    const dnnl::memory::desc c(Dims{m, n}, Type::f32, Dims{c_stride, 1});
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    attributes.set_output_scales(0, {shape.scales[0]});
-    if (shape.scales[1] != 0.0f) {
-      dnnl::post_ops sum;
-      sum.append_sum(shape.scales[1]);
-      attributes.set_post_ops(sum);
-    }
     const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, c), attributes, engine());
     return {dnnl::matmul(description),
             {{DNNL_ARG_SRC, dnnl::memory(a, engine(), nullptr)},
@@ -152,25 +144,19 @@ struct OneDnn {
              {DNNL_ARG_SCRATCHPAD, dnnl::memory(description.scratchpad_desc(), engine())}}};
   }
 
-  static void matmul(float alpha, View<const bf16> a, View<const bf16> b, std::array<Index, 2> strides, float beta,
-                     View<float> c) {
-    if (c.empty() || a.cols == 0) {
-      keep(beta, c);
-      return;
-    }
+  static void matmul(View<const bf16> a, const bf16* b, Index b_stride, View<float> c) {
     obey_chosen_isa();
     const CallingThreadOnly scope;
     static thread_local std::map<Shape, Product> products;
     static thread_local dnnl::stream stream(engine());
-    const Shape shape{{c.rows, c.cols, a.cols, OneDnn::stride(a), strides[0], strides[1], OneDnn::stride(c)},
-                      {alpha, beta}};
+    const Shape shape{c.rows, c.cols, a.cols, OneDnn::stride(a), b_stride, OneDnn::stride(c)};
     auto found = products.find(shape);
     if (found == products.end()) {
       found = products.emplace(shape, compile(shape)).first;
     }
     auto& arguments = found->second.arguments;
     arguments.at(DNNL_ARG_SRC).set_data_handle(const_cast<bf16*>(a.data));  // oneDNN's handles know no const
-    arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<bf16*>(b.data));
+    arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<bf16*>(b));
     arguments.at(DNNL_ARG_DST).set_data_handle(c.data);
     found->second.primitive.execute(stream, arguments);
     stream.wait();

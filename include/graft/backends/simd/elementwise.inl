@@ -7,6 +7,14 @@ static void copy_row(const A* from, Index n, B* onto) {
   }
 }
 
+/// The numbers of two rows by turns, the first one's first; n is a multiple of `width`.
+static void pair_rows(const bf16* first, const bf16* second, Index n, bf16* onto) {
+  for (Index j = 0; j < n; j += width) {
+    const Words both = load_bits(first + j, width) | load_bits(second + j, width) << 16;
+    __builtin_memcpy(static_cast<void*>(onto + 2 * j), &both, sizeof both);
+  }
+}
+
 template <class A>
 static void add_row(float alpha, const A* x, Index n, float* y) {
   for (Index j = 0; j < n; j += width) {

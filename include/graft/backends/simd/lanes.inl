@@ -23,10 +23,15 @@ static inline Floats load(const float* from, Index count, float otherwise = 0.0f
   return lanes;
 }
 
-static inline Floats load(const bf16* from, Index count) {
+/// The bits of bf16 numbers, each in the lower half of a word.
+static inline Words load_bits(const bf16* from, Index count) {
   Halves bits{};
   __builtin_memcpy(&bits, from, count >= width ? sizeof bits : static_cast<std::size_t>(count) * sizeof(bf16));
-  return __builtin_bit_cast(Floats, __builtin_convertvector(bits, Words) << 16);
+  return __builtin_convertvector(bits, Words);
+}
+
+static inline Floats load(const bf16* from, Index count) {
+  return __builtin_bit_cast(Floats, load_bits(from, count) << 16);
 }
 
 static inline void store(Floats lanes, float* onto, Index count) {
