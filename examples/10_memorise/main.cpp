@@ -11,7 +11,7 @@ using namespace graft;
 
 using Backend = backends::Simd<backends::OneDnn>;
 using Model = models::Llama<Uniform<float>, Backend>;
-using Memory = Attached<float, Stack<At<site::residual, adapters::LoReft<>>>>;
+using Tuning = Attached<float, Stack<At<site::residual, adapters::LoReft<>>>>;
 
 int main() {
   const Backend backend;
@@ -26,7 +26,7 @@ int main() {
       train::make_example(record, {.tokenizer = &tokenizer, .close = false}, "main.cpp")};
 
   std::printf("%s|%s\n", prompt.c_str(), record.completion.c_str());
-  const auto report = [&](const char* where, Index rank, Memory* tuned) {
+  const auto report = [&](const char* where, Index rank, Tuning* tuned) {
     const train::Evaluation left = train::evaluate(backend, model, tuned, std::span(by_heart), 1);
     const auto recited = train::generate(backend, model, tuned, tokenizer.encode(prompt, true), {.most = left.tokens},
                                          [](std::int32_t) { return true; });
@@ -38,7 +38,7 @@ int main() {
                                                {"the prompt's last token", ends(0, 1), Index{8}},
                                                {"four tokens of the prompt", ends(2, 2), Index{8}},
                                                {"every token", every_position, Index{1}}}) {
-    Memory tuned = attach(backend, model, Memory::StackType{{{.rank = rank}, {.positions = positions}}}, 1);
+    Tuning tuned = attach(backend, model, Tuning::StackType{{{.rank = rank}, {.positions = positions}}}, 1);
     constexpr Index steps = 200;
     train::Trainer trainer{
         backend, model, tuned, optimizers::AdamW{}, schedules::Linear{}, {.rate = 5e-3, .total_steps = steps}};

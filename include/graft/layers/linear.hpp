@@ -6,6 +6,7 @@
 
 #include <graft/core/arena.hpp>
 #include <graft/core/operand.hpp>
+#include <graft/core/tensor.hpp>
 
 namespace graft::layers {
 
