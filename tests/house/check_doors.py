@@ -12,9 +12,9 @@ DOORS = {
     "zip.h": {"io/torch_zip.hpp"},
     "oneapi": {"backends/gemm/onednn.hpp"},
     "omp.h": {"core/parallel.hpp"},
-    "cublasLt.h": {"backends/cuda/kernels.cu"},
+    "cublasLt.h": {"backends/cuda/cublas_lt.cuh", "backends/cuda/kernels.cu"},
     "cuda_bf16.h": {"backends/cuda/kernels.cu"},
-    "cuda_runtime.h": {"backends/cuda/kernels.cu"},
+    "cuda_runtime.h": {"backends/cuda/cublas_lt.cuh", "backends/cuda/kernels.cu"},
     "mma.h": {"backends/cuda/team.cuh"},
 }
 STANDARD = re.compile(r"[a-z_0-9]+")                            # <vector>, <cstdint>

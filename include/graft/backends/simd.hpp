@@ -37,8 +37,7 @@ struct Simd : Reference {
   Isa isa = chosen_isa();
   /// Whether the processor multiplies bf16; else it is widened tile by tile.
   [[nodiscard]] static bool multiplies_bf16() { return Gemm::multiplies_bf16(); }
-  /// The block_rows for models in bf16 where it does: products are so quick that reading their weights, once a block, counts
-  /// (decisions/0020).
+  /// The block_rows for models in bf16 where it does: reading a weight, once a block, takes as long as multiplying (0020).
   static constexpr Index native_bf16_rows = 224;
 
   // --- products -----------------------------------------------------------------------------------------------------
