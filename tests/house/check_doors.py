@@ -5,7 +5,7 @@ import re
 import house
 
 DOORS = {
-    "Eigen": {"linalg/eigen.hpp", "linalg/svd.hpp", "backends/gemm/eigen.hpp"},
+    "Eigen": {"linalg/eigen.hpp", "linalg/svd.hpp", "linalg/truncated_svd.hpp", "backends/gemm/eigen.hpp"},
     "nlohmann": {"io/json.hpp"},
     "xtensor": {"interop/xtensor.hpp"},
     "pcre2.h": {"text/pcre2.hpp"},

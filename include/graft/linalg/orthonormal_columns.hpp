@@ -26,9 +26,10 @@ template <class T>
   return copy;
 }
 
-/// Q(n,k) for X(n,k), k <= n. A column that depends on those before it, to rounding, becomes zero.
-[[nodiscard]] inline EigenColumns orthonormal_columns(EigenColumns x) {
-  for (Eigen::Index j = 0; j < x.cols(); ++j) {
+/// Q(n,k) for X(n,k), k <= n, of which the first `done` columns are orthonormal, or zero, already. A column that depends on
+/// those before it, to rounding, becomes zero.
+[[nodiscard]] inline EigenColumns orthonormal_columns(EigenColumns x, Index done = 0) {
+  for (Eigen::Index j = done; j < x.cols(); ++j) {
     auto column = x.col(j);
     const auto before = x.leftCols(j);
     const double length = column.norm();
