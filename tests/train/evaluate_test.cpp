@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/train/evaluate.hpp>
 
+#include <graft/adapters/inserted.hpp>
 #include <graft/adapters/lora.hpp>
+#include <graft/adapters/subspace.hpp>
 
 #include "support/catch.hpp"
 #include "support/golden_model.hpp"
@@ -100,6 +102,48 @@ TEST_CASE("each example has sums of its own, whatever batch it stood in") {
     CHECK(each[i].right == expected.right);
     CHECK(each[i].nll == Approx(expected.nll).epsilon(1e-12));
   }
+}
+
+TEST_CASE("answers behind one prompt, which is read once for all of them, have the sums that each has alone") {
+  using RandomLoReft = adapters::LoReft<2, adapters::policies::RandomStart>;
+  using Tuned = Attached<double, Stack<At<site::linear, adapters::Lora<2>>, At<site::residual, RandomLoReft>,
+                                       At<adapters::PromptTuning::sites, adapters::PromptTuning>>>;
+  Golden golden;
+  Tuned::StackType stack;
+  std::get<1>(stack.parts).placement.positions = ends(1, 2);
+  std::get<2>(stack.parts).adapter.tokens = 3;
+  Tuned attached = attach(golden.be, golden.model, stack, 5);
+  attached.for_each_parameter([](const std::string& name, Parameter<double>& p) {
+    p.value(0, 0) += name.find("lora_B") != std::string::npos ? 0.7 : 0;
+  });
+  constexpr std::int32_t x = train::ignored;
+  const std::vector<train::Example> examples = {{{7, 30, 101, 64, 5}, {x, x, x, x, 5}, 4},
+                                                {{7, 30, 101, 64, 9, 2}, {x, x, x, x, 9, 2}, 4},
+                                                {{7, 30, 101, 64, 9}, {x, x, x, x, x}, 4},
+                                                {{8, 30, 101, 64, 9}, {x, x, x, x, 9}, 4},
+                                                {{3, 5, 6, 7, 8}, {x, 5, 6, 7, 8}, 1},
+                                                {{3, 9, 6, 7, 8}, {x, 9, 6, 7, 8}, 1},
+                                                {{20, 21, 22, 23}, {x, x, x, x}, 4},
+                                                {{20, 21, 22, 23, 4}, {x, x, x, x, 4}, 4},
+                                                {{20, 21, 22, 23, 4, 7}, {x, x, x, x, 4, 7}, 4},
+                                                {{20, 21, 22, 23, 6}, {x, x, x, x, 6}, 4, 1}};
+  for (const Index batch_size : {Index{1}, Index{2}, Index{100}}) {
+    for (Tuned* const adapter : {&attached, static_cast<Tuned*>(nullptr)}) {
+      const auto together = train::evaluate_each(golden.be, golden.model, adapter, examples, batch_size);
+      for (std::size_t i = 0; i < examples.size(); ++i) {
+        CAPTURE(batch_size, i);
+        const auto alone = std::span(examples).subspan(i, 1);
+        const train::Evaluation expected = train::evaluate(golden.be, golden.model, adapter, alone, 1);
+        CHECK(together[i].tokens == expected.tokens);
+        CHECK(together[i].right == expected.right);
+        CHECK(together[i].nll == Approx(expected.nll).epsilon(1e-12));
+      }
+    }
+  }
+  CHECK(train::shares_prompt(examples[0], examples[1]));
+  CHECK_FALSE(train::shares_prompt(examples[2], examples[3]));  // another prompt
+  CHECK_FALSE(train::shares_prompt(examples[4], examples[5]));  // nearly all of it is answer
+  CHECK_FALSE(train::shares_prompt(examples[8], examples[9]));  // the prompt is edited by another subspace
 }
 
 TEST_CASE("examples without a label count nothing") {

@@ -41,18 +41,20 @@ struct Batch {
   [[nodiscard]] Index labelled() const { return static_cast<Index>(rows.size()); }  ///< tokens that the loss counts
 
   /// Appends an example whose rows go through adapter `adapter` of the bank, after as many placeholders as that inserts
-  /// (Attached::inserted). Placeholders are token 0 to whoever does not fill them; none is labelled, or predicts.
-  void push(const Example& example, Index adapter = 1, Index inserted = 0) {
+  /// (Attached::inserted). Placeholders are token 0 to whoever does not fill them; none is labelled, or predicts. Of an
+  /// example whose first `known` tokens stand in a store, with the placeholders, only the rest becomes rows.
+  void push(const Example& example, Index adapter = 1, Index inserted = 0, Index known = 0) {
     require(example.ids.size() == example.labels.size(), "shape.145",
             "Batch: an example needs a label for every token");
-    const Index begin = ragged.tokens() + inserted;
-    ragged.push(static_cast<Index>(example.ids.size()) + inserted, example.prompt, 0, adapter, inserted);
+    const Index start = known > 0 ? inserted + known : 0;
+    const Index first = ragged.tokens() + inserted - start;  // the row of token 0, were it here
+    ragged.push(static_cast<Index>(example.ids.size()) + inserted - start, example.prompt, start, adapter, inserted);
     ragged.carry(example.subspace);
-    tokens.insert(tokens.end(), static_cast<std::size_t>(inserted), 0);
-    tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());
-    for (std::size_t t = 1; t < example.labels.size(); ++t) {
+    tokens.insert(tokens.end(), static_cast<std::size_t>(known > 0 ? 0 : inserted), 0);
+    tokens.insert(tokens.end(), example.ids.begin() + known, example.ids.end());
+    for (std::size_t t = static_cast<std::size_t>(known) + 1; t < example.labels.size(); ++t) {
       if (example.labels[t] != ignored) {
-        rows.push_back(begin + static_cast<Index>(t) - 1);
+        rows.push_back(first + static_cast<Index>(t) - 1);
         targets.push_back(example.labels[t]);
       }
     }

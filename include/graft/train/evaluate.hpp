@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // evaluate: mean negative log-likelihood, perplexity and accuracy over the labelled tokens of some examples, or of each.
+//
+// The answers of a question stand one after another behind the same prompt: it is read once, and its keys and values are
+// kept for all of them.
 #pragma once
 
-#include <algorithm>  // max_element, min
+#include <algorithm>  // equal, max, max_element, min
 #include <cmath>      // exp
 #include <span>
 #include <vector>
 
+#include <graft/models/key_store.hpp>
 #include <graft/models/llama_run.hpp>
 #include <graft/train/batch.hpp>
 
@@ -62,19 +66,20 @@ struct WantedRows {
 }
 
 /// Adds one batch to the sums, one for each of its sequences. `visit`, a callable on View<const C> (n,V), gets the logits
-/// of every token of the batch in order; pass nullptr for none, and only labelled rows are computed.
+/// of every token of the batch in order; pass nullptr for none, and only labelled rows are computed. `store` holds what the
+/// sequences begin with (LlamaRun::forward).
 template <class Model, class AttachedType, class Visit>
 void evaluate_batch(const typename Model::Backend& be, const Model& model, models::LlamaRun<Model, AttachedType>& run,
-                    std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit,
-                    std::span<Evaluation> sums) {
+                    std::span<AttachedType* const> bank, const Batch& batch, Visit&& visit, std::span<Evaluation> sums,
+                    const models::RunOptions& options = {}, models::KeyStore<typename Model::C>* store = nullptr) {
   using C = typename Model::C;
   constexpr bool shows = !std::same_as<std::remove_cvref_t<Visit>, std::nullptr_t>;
   const WantedRows wanted = wanted_rows(batch, shows);
   const auto count = static_cast<Index>(wanted.rows.size());
-  if (count == 0) {
+  if (count == 0 && store == nullptr) {
     return;
   }
-  run.forward(be, model, bank, batch.ragged, batch.tokens, count);
+  run.forward(be, model, bank, batch.ragged, batch.tokens, count, options, store);
   Index sequence = 0;
   const Index chunk = std::min<Index>(count, models::LlamaRun<Model, AttachedType>::head_rows);
   Tensor<C> memory(chunk, model.config.vocab);
@@ -117,23 +122,67 @@ void evaluate_batch(const typename Model::Backend& be, const Model& model, model
   }
 }
 
-/// Evaluates the examples in their order, `batch_size` at a time, each for itself; a null `attached` is the bare model.
+/// Whether b's prompt is a's, and so much of b that reading it again would be most of the work.
+[[nodiscard]] inline bool shares_prompt(const Example& a, const Example& b) {
+  const auto of = [](const Example& e) { return std::span(e.ids).first(static_cast<std::size_t>(e.prompt)); };
+  return a.prompt == b.prompt && 2 * b.prompt > std::ssize(b.ids) && b.prompt < std::ssize(b.ids) &&
+         a.subspace == b.subspace && std::equal(of(a).begin(), of(a).end(), of(b).begin());
+}
+
+/// Evaluates the examples in their order, `batch_size` prompts at a time, each for itself; a null `attached` is the bare
+/// model. A prompt that the example before has, too, is not read again, unless `visit` wants its logits.
 template <class Model, class AttachedType, class Visit = std::nullptr_t>
 [[nodiscard]] std::vector<Evaluation> evaluate_each(const typename Model::Backend& be, const Model& model,
                                                     AttachedType* attached, std::span<const Example> examples,
                                                     Index batch_size, Visit visit = {}) {
+  constexpr bool shows = !std::same_as<Visit, std::nullptr_t>;
   models::LlamaRun<Model, AttachedType> run;
-  AttachedType* const bank[] = {attached};
+  AttachedType* const member[] = {attached};
+  const std::span<AttachedType* const> bank(member, attached != nullptr ? 1 : 0);
+  const Index inserted = attached != nullptr ? attached->inserted() : 0;
   std::vector<Evaluation> sums(examples.size());
-  const auto count = static_cast<Index>(examples.size());
-  for (Index first = 0; first < count; first += batch_size) {
-    const Index size = std::min(batch_size, count - first);
-    Batch batch;
-    for (const Example& example : examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size))) {
-      batch.push(example, attached != nullptr ? 1 : 0, attached != nullptr ? attached->inserted() : 0);
+  for (std::size_t next = 0; next < examples.size();) {
+    std::vector<std::span<const Example>> sharing;  // examples of one prompt each
+    std::vector<std::size_t> places;                // where the sums of each begin
+    Index room = 0;                                 // tokens that a store needs for each
+    std::size_t rounds = 0;
+    while (next < examples.size() && std::ssize(sharing) < batch_size) {
+      std::size_t count = 1;
+      while (!shows && next + count < examples.size() && shares_prompt(examples[next], examples[next + count])) {
+        ++count;
+      }
+      places.push_back(next);
+      sharing.push_back(examples.subspan(next, count));
+      for (const Example& example : sharing.back()) {
+        room = std::max(room, std::ssize(example.ids) + inserted);
+      }
+      rounds = std::max(rounds, count);
+      next += count;
     }
-    evaluate_batch(be, model, run, std::span<AttachedType* const>(bank, attached != nullptr ? 1 : 0), batch, visit,
-                   std::span(sums).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)));
+    models::KeyStore<typename Model::C> store;
+    if (rounds > 1) {
+      store = {model.config, std::ssize(sharing), room};
+    }
+    for (std::size_t round = 0; round < rounds; ++round) {  // the first example of each prompt, then the second ones
+      Batch batch;
+      std::vector<std::size_t> owners;
+      store.slots.clear();
+      for (std::size_t i = 0; i < sharing.size(); ++i) {
+        if (round < sharing[i].size()) {
+          const Example& example = sharing[i][round];
+          batch.push(example, std::ssize(bank), inserted,
+                     round > 0 ? example.prompt - 1 : 0);  // its last token predicts
+          owners.push_back(places[i] + round);
+          store.slots.push_back(static_cast<Index>(i));
+        }
+      }
+      std::vector<Evaluation> found(owners.size());
+      evaluate_batch(be, model, run, bank, batch, visit, std::span(found), {.continues = round > 0},
+                     rounds > 1 ? &store : nullptr);
+      for (std::size_t i = 0; i < owners.size(); ++i) {
+        sums[owners[i]] = found[i];
+      }
+    }
   }
   return sums;
 }
