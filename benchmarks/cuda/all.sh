@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # all.sh: on a machine with a CUDA device, builds what needs one, tests it, runs the sanitizers over it and measures it, in well
 # under ten minutes, and leaves build/cuda/results.json ($OUT/results.json where OUT is set).
+# all.sh --peers: measures PyTorch with PEFT on the same shapes instead, and adds that to the same file.
 # all.sh --pack: copies the packages that such a machine may lack to build/cuda-packages, where all.sh looks for them.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -21,11 +22,33 @@ if [ "${1:-}" = --pack ]; then
   du -sh "$packages"
   exit 0
 fi
-[ $# -eq 0 ] || { sed -n '3,5s/^# \?//p' "$0" >&2; exit 2; }
+[ $# -eq 0 ] || [ "$*" = --peers ] || { sed -n '3,6s/^# \?//p' "$0" >&2; exit 2; }
+models="smollm2 1.1b 8b"
+
+# join: steps-MODEL.json of Google Benchmark and peers-MODEL.jsonl, as far as they are there, as one file
+join() {
+  python3 - "$build" >"$build/results.json" <<'PYTHON'
+import json, pathlib, sys
+build = pathlib.Path(sys.argv[1])
+of = lambda kind: {p.stem.removeprefix(kind + "-"): p.read_text() for p in sorted(build.glob(kind + "-*"))}
+print(json.dumps({"steps": {name: json.loads(text) for name, text in of("steps").items()},
+                  "peers": [json.loads(line) for text in of("peers").values() for line in text.splitlines()]}, indent=1))
+PYTHON
+  [ -z "${OUT:-}" ] || cp "$build/results.json" "$OUT/"
+}
+
+mkdir -p "$build"
+if [ $# -eq 1 ]; then
+  for model in $models; do
+    python3 "$root/benchmarks/peers/gpu.py" --model "$model" --compile lora | tee "$build/peers-$model.jsonl"
+    python3 "$root/benchmarks/peers/gpu.py" --model "$model" --decode 64 | tee -a "$build/peers-$model.jsonl"
+  done
+  join
+  exit 0
+fi
 command -v nvcc >/dev/null || { echo "all.sh: nvcc is not on the PATH" >&2; exit 1; }
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
 
-mkdir -p "$build"
 includes=(-I "$root/include" -I "$root/tests" -I "$packages/include" -I "$packages/include/eigen3" -I /usr/include/eigen3)
 cxx=(${CXX:-g++} -std=c++20 -O2 -fopenmp "${includes[@]}")
 cuda=$(dirname "$(dirname "$(command -v nvcc)")")
@@ -50,6 +73,8 @@ for tool in memcheck racecheck initcheck; do
     "a CUDA device does what Reference specifies" >"$build/$tool.log" 2>&1 || { failed=1; tail -n 20 "$build/$tool.log"; }
 done
 echo "== steps"
-"$build/step_bench" --benchmark_out="$build/results.json" --benchmark_out_format=json
-[ -z "${OUT:-}" ] || cp "$build/results.json" "$OUT/"
+for model in $models; do
+  GRAFT_BENCH_MODEL=$model "$build/step_bench" --benchmark_out="$build/steps-$model.json" --benchmark_out_format=json
+done
+join
 exit $failed

@@ -15,8 +15,6 @@ import json
 import resource
 import statistics
 
-LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -62,35 +60,14 @@ def padded(torch, rows, filler):
             "attention_mask": fill([[1] * len(r[0]) for r in rows], 0)}
 
 
-def add_pmss(torch, model, rank):
-    """W0 x + s C U R x the plain way: C and R are copies. Random indices cost what pivots cost."""
-    class Pmss(torch.nn.Module):
-        def __init__(self, base):
-            super().__init__()
-            weight = base.weight.data
-            k = min(rank, *weight.shape)
-            self.base = base
-            self.register_buffer("C", weight[:, torch.randperm(weight.shape[1])[:k]].contiguous())
-            self.register_buffer("R", weight[torch.randperm(weight.shape[0])[:k]].contiguous())
-            self.U = torch.nn.Parameter(torch.zeros(k, k))
-
-        def forward(self, x):
-            linear = torch.nn.functional.linear
-            core = linear(linear(x, self.R).to(self.U.dtype), self.U).to(x.dtype)
-            return self.base(x) + 2 * linear(core, self.C)
-
-    for name, module in list(model.named_modules()):
-        if isinstance(module, torch.nn.Linear) and name.rsplit(".", 1)[-1] in LINEARS:
-            parent, leaf = name.rsplit(".", 1)
-            setattr(model.get_submodule(parent), leaf, Pmss(module))
-
-
 def main():
     a = arguments()
     import torch
     import torch.distributed.tensor  # peft uses it without importing it, which transformers 4 does not do for it
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from plain_adapters import LINEARS, add_pmss
 
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
@@ -115,7 +92,7 @@ def main():
         config = peft.LoraConfig(r=a.rank, lora_alpha=2 * a.rank, target_modules=LINEARS, task_type="CAUSAL_LM")
         model = peft.get_peft_model(model, config, autocast_adapter_dtype=a.precision != "pure")
     elif a.method == "pmss":
-        add_pmss(torch, model, a.rank)
+        add_pmss(model, a.rank)
     elif a.method == "loreft":
         width = model.config.hidden_size
         reft = pyreft.get_reft_model(model, pyreft.ReftConfig(representations=[
