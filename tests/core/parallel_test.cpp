@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -48,6 +50,20 @@ TEST_CASE("parallel_for throws again what a task threw, and works afterwards") {
   std::atomic<int> runs = 0;
   parallel_for(5, [&](Index, Index) { ++runs; });
   CHECK(runs == 5);
+}
+
+TEST_CASE("loops inside a loop of one task run on the threads that the pool has, not on new ones") {
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  for (int i = 0; i < 100; ++i) {
+    parallel_for(1, [&](Index, Index) {
+      parallel_for(2 * lane_count(), [&](Index, Index) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        threads.insert(std::this_thread::get_id());
+      });
+    });
+  }
+  CHECK(std::ssize(threads) <= lane_count());
 }
 
 TEST_CASE("there is at least one lane") {

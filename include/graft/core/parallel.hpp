@@ -40,8 +40,14 @@ void parallel_for(Index count, const Body& body) {
     team->run(count, omp_get_thread_num(), body);
     return;
   }
+  if (count <= 1) {  // no region: one of a single thread would make libgomp start new threads for every region inside it
+    if (count == 1) {
+      body(Index{0}, Index{omp_get_thread_num()});
+    }
+    return;
+  }
   std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic, 1) if (count > 1)
+#pragma omp parallel for schedule(dynamic, 1)
   for (Index task = 0; task < count; ++task) {
     try {
       body(task, Index{omp_get_thread_num()});
