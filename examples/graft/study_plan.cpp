@@ -107,12 +107,13 @@ const PlannedRun& StudyPlan::of(const StudyTask& task, const StudyAdapter& adapt
     } else if (budget.unit == "time_of") {
       const auto other = std::find_if(study_.adapters.begin(), study_.adapters.end(),
                                       [&](const StudyAdapter& a) { return a.name == budget.adapter; });
-      double seconds = run.step_seconds, others = of(task, *other).step_seconds;
+      const PlannedRun& theirs = of(task, *other);
+      double seconds = run.step_seconds, others = theirs.step_seconds;
       for (int turn = 0; turn < 3; ++turn) {  // in turn, the quickest of each: a machine may be slow for a while
         others = std::min(others, measured(task, *other).step_seconds);
         seconds = std::min(seconds, measured(task, adapter).step_seconds);
       }
-      steps = static_cast<double>(of(task, *other).steps) * others / seconds;
+      steps = static_cast<double>(theirs.steps) * others / seconds;
     }
     run.steps = std::max<Index>(1, static_cast<Index>(std::floor(steps)));
   }

@@ -36,14 +36,14 @@ namespace graft {
 template <class Body>
 void parallel_for(Index count, const Body& body) {
 #if defined(_OPENMP)
-  if (detail::Team* const team = detail::led_team(); team != nullptr && count > 1) {
-    team->run(count, omp_get_thread_num(), body);
-    return;
-  }
   if (count <= 1) {  // no region: one of a single thread would make libgomp start new threads for every region inside it
     if (count == 1) {
       body(Index{0}, Index{omp_get_thread_num()});
     }
+    return;
+  }
+  if (detail::Team* const team = detail::led_team(); team != nullptr) {
+    team->run(count, omp_get_thread_num(), body);
     return;
   }
   std::exception_ptr failure;

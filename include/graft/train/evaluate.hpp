@@ -143,7 +143,6 @@ template <class Model, class AttachedType, class Visit = std::nullptr_t>
   std::vector<Evaluation> sums(examples.size());
   for (std::size_t next = 0; next < examples.size();) {
     std::vector<std::span<const Example>> sharing;  // examples of one prompt each
-    std::vector<std::size_t> places;                // where the sums of each begin
     Index room = 0;                                 // tokens that a store needs for each
     std::size_t rounds = 0;
     while (next < examples.size() && std::ssize(sharing) < batch_size) {
@@ -151,7 +150,6 @@ template <class Model, class AttachedType, class Visit = std::nullptr_t>
       while (!shows && next + count < examples.size() && shares_prompt(examples[next], examples[next + count])) {
         ++count;
       }
-      places.push_back(next);
       sharing.push_back(examples.subspan(next, count));
       for (const Example& example : sharing.back()) {
         room = std::max(room, std::ssize(example.ids) + inserted);
@@ -165,22 +163,21 @@ template <class Model, class AttachedType, class Visit = std::nullptr_t>
     }
     for (std::size_t round = 0; round < rounds; ++round) {  // the first example of each prompt, then the second ones
       Batch batch;
-      std::vector<std::size_t> owners;
       store.slots.clear();
       for (std::size_t i = 0; i < sharing.size(); ++i) {
         if (round < sharing[i].size()) {
           const Example& example = sharing[i][round];
           batch.push(example, std::ssize(bank), inserted,
                      round > 0 ? example.prompt - 1 : 0);  // its last token predicts
-          owners.push_back(places[i] + round);
           store.slots.push_back(static_cast<Index>(i));
         }
       }
-      std::vector<Evaluation> found(owners.size());
+      std::vector<Evaluation> found(store.slots.size());
       evaluate_batch(be, model, run, bank, batch, visit, std::span(found), {.continues = round > 0},
                      rounds > 1 ? &store : nullptr);
-      for (std::size_t i = 0; i < owners.size(); ++i) {
-        sums[owners[i]] = found[i];
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const Example& example = sharing[static_cast<std::size_t>(store.slots[i])][round];
+        sums[static_cast<std::size_t>(&example - examples.data())] = found[i];
       }
     }
   }
