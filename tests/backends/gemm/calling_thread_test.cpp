@@ -21,6 +21,26 @@ TEST_CASE("while a CallingThreadOnly lives there is one lane, and afterwards as 
 }
 
 #if defined(_OPENMP)
+TEST_CASE("in a task among several threads a CallingThreadOnly leaves one, too") {
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(2);
+  int right = 0;
+  parallel_for(8, [&](Index, Index) {
+    const Index outside = lane_count();
+    bool alone = false;
+    {
+      const backends::CallingThreadOnly scope;
+      alone = lane_count() == 1;
+    }
+    if (alone && lane_count() == outside) {
+#pragma omp atomic
+      ++right;
+    }
+  });
+  CHECK(right == 8);
+  omp_set_num_threads(before);
+}
+
 TEST_CASE("a task among several threads is in parallel, a task of a single thread is not") {
   const int before = omp_get_max_threads();
   omp_set_num_threads(2);

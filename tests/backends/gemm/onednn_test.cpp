@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>  // memcmp
+
 #include <graft/backend.hpp>
 #include <graft/backends/gemm/onednn.hpp>
 #include <graft/backends/simd.hpp>
@@ -42,6 +44,28 @@ TEST_CASE("oneDNN's bf16 products equal Reference wherever the library has them,
     test::check_close(c, test::unit * 80.0);
   }
 }
+
+#if defined(_OPENMP)
+TEST_CASE("a bf16 product that is first met among several threads has the bits of one that is met alone") {
+  if (!backends::OneDnn::multiplies_bf16()) {
+    return;  // Simd asks for no such product
+  }
+  for (const Index rows : {60, 112, 224}) {  // with sums of 1536 that oneDNN splits where it sees two threads
+    const Index cols = 576, depth = 1536;
+    Tensor<bf16> a(rows, depth), b(cols, depth);
+    const backends::Reference reference;
+    reference.copy(test::Twin(rows, depth, 1).f, a.view());
+    reference.copy(test::Twin(cols, depth, 2).f, b.view());
+    Tensor<float> among(rows, cols), alone(rows, cols);
+#pragma omp parallel num_threads(2)
+    if (omp_get_thread_num() == 1) {
+      backends::OneDnn::nt(a.view(), b.view(), among.view());
+    }
+    backends::OneDnn::nt(a.view(), b.view(), alone.view());
+    CHECK(std::memcmp(alone.data(), among.data(), static_cast<std::size_t>(alone.size()) * sizeof(float)) == 0);
+  }
+}
+#endif
 
 TEST_CASE("oneDNN keeps to the instruction set that is chosen for all of graft") {
   CHECK(backends::OneDnn::multiplies_bf16() == (backends::chosen_isa() >= backends::Isa::avx512_bf16));
