@@ -46,6 +46,7 @@
 #include <graft/backends/cuda.hpp>
 #include <graft/backends/cuda/lists.hpp>
 #include <graft/backends/cuda/queue.hpp>
+#include <graft/backends/cuda/replay.hpp>
 #include <graft/backends/cuda/resident_weight.hpp>
 #include <graft/backends/gemm/calling_thread.hpp>
 #include <graft/backends/gemm/eigen.hpp>

@@ -9,6 +9,7 @@
 #include <graft/linalg/orthonormal.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/constant.hpp>
+#include <graft/train/generate.hpp>
 #include <graft/train/trainer.hpp>
 
 #include "contracts/adapter_contract.hpp"
@@ -71,7 +72,48 @@ void check_against_reference(B be) {
   }
 }
 
+/// What some steps with batches of two shapes leave, and what the model says then; and how much of it was sent as graphs.
+struct Trained {
+  std::vector<Tensor<float>> values;
+  std::vector<std::int32_t> said;
+  Index graphs = 0;
+};
+Trained trained_on_queue(std::size_t method, bool replays) {
+  const test::CudaOnHost be;
+  be.queue().replays = replays;
+  test::Bench<float, test::CudaOnHost, test::EveryMethod> bench(test::small_config(), method_on_prompts(method), false, be);
+  const std::vector<train::Batch> one = {bench.batch(test::detail::ragged, 3)};
+  const std::vector<train::Batch> other = {bench.batch({{4, 2}, {3, 1}}, 5)};
+  train::Trainer trainer(bench.be, bench.model, bench.attached, optimizers::AdamW{}, schedules::Constant{}, {.rate = 1e-2});
+  Trained found;
+  for (const auto* const batches : {&one, &one, &one, &other, &one}) {
+    (void)trainer.step(*batches);
+  }
+  const std::vector<std::int32_t> prompt = {1, 2, 3};
+  found.said = train::generate(bench.be, bench.model, &bench.attached, prompt, {.most = 4},
+                               [](std::int32_t) { return true; });
+  bench.attached.for_each_parameter(
+      [&](const std::string&, Parameter<float>& p) { found.values.push_back(bench.copied(p.value)); });
+  found.graphs = be.queue().graphs;
+  return found;
+}
+
 }  // namespace
+
+TEST_CASE("every adapter trains and speaks with the same bits whether steps are sent as graphs or call by call") {
+  for (std::size_t method = 0; method < test::method_count; ++method) {
+    CAPTURE(method);
+    const Trained singly = trained_on_queue(method, false);
+    const Trained as_graphs = trained_on_queue(method, true);
+    CHECK(singly.graphs == 0);
+    CHECK(as_graphs.graphs > 2);
+    CHECK(as_graphs.said == singly.said);
+    REQUIRE(as_graphs.values.size() == singly.values.size());
+    for (std::size_t i = 0; i < singly.values.size(); ++i) {
+      CHECK(test::identical(as_graphs.values[i].view(), singly.values[i].view()));
+    }
+  }
+}
 
 TEST_CASE("every adapter in single precision equals Reference in double, on every backend of this machine", "[isa]") {
   SECTION("Simd over Eigen, with every instruction set") {

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // HostQueue: runs the kernels of the CUDA backend on the processor: not when they are sent but when somebody waits, so that a
-// missing finish() shows; by one thread a team, or by several that really meet at team.sync().
+// missing finish() shows; by one thread a team, or by several that really meet at team.sync(). What comes again goes through
+// the same Replay as on a device.
 #pragma once
 
 #include <barrier>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <sys/mman.h>
 
 #include <graft/backends/cuda.hpp>
+#include <graft/backends/cuda/replay.hpp>
 #include <graft/ops/gemm.hpp>
 
 namespace graft::test {
@@ -29,11 +32,12 @@ struct HostPart {
       f(i);
     }
   }
+  [[nodiscard]] static float total(float mine) { return mine; }
   template <class F>
   [[nodiscard]] static float sum(Index n, const F& f) {
-    float total = 0;
-    each(n, [&](Index i) { total += f(i); });
-    return total;
+    float sum = 0;
+    each(n, [&](Index i) { sum += f(i); });
+    return sum;
   }
   template <class F>
   [[nodiscard]] static float max(Index n, const F& f) {
@@ -92,6 +96,10 @@ struct HostTeam {
   void parts(Index n, const F& f) const {
     each(n, [&](Index i) { f(i, HostPart{}); });
   }
+  template <class F>
+  void warps(Index n, const F& f) const {
+    parts(n, f);
+  }
   template <class T>
   [[nodiscard]] T* memory(Index offset) const {
     return reinterpret_cast<T*>(shared + offset);
@@ -119,9 +127,19 @@ struct HostTeam {
   }
 };
 
-/// Stands where cuda::Queue stands; one at a time.
+/// Stands where cuda::Queue stands; one at a time. The device of a Replay, too: a graph is the list of its calls.
 class HostQueue {
  public:
+  /// A call with its arguments, aligned for any kernel.
+  struct Sent {
+    backends::cuda::Call call;
+    std::vector<std::max_align_t> arguments;
+  };
+  struct Graph {
+    std::vector<Sent> calls;
+    explicit operator bool() const { return !calls.empty(); }
+  };
+
   explicit HostQueue(Index team_size = 1) : team_size_(team_size) {
     facts_.shared_bytes = 100 * 1024;
     current() = this;
@@ -139,35 +157,34 @@ class HostQueue {
   void launch(const Kernel& kernel, Index tasks, Index threads, Index shared_bytes = 0) {
     require(threads % 32 == 0 && threads <= 1024 && shared_bytes <= facts_.shared_bytes, "cuda.003", "an impossible launch");
     ++launches;
-    send([this, kernel, tasks, shared_bytes] {
-      std::vector<std::max_align_t> shared(static_cast<std::size_t>(shared_bytes) / sizeof(std::max_align_t) + 1);
-      auto* const bytes = reinterpret_cast<std::byte*>(shared.data());
-      Meeting meeting(team_size_);
-      const auto run = [&](Index rank) {
-        const HostTeam team{bytes, &meeting, rank, team_size_};
-        for (Index task = 0; task < tasks; ++task) {
-          kernel(team, task);
-          team.sync();
-        }
-      };
-      std::vector<std::jthread> others;
-      for (Index rank = 1; rank < team_size_; ++rank) {
-        others.emplace_back(run, rank);
-      }
-      run(0);
-    });
+    if (tasks > 0) {
+      send({reinterpret_cast<const void*>(&run_kernel<Kernel>), true, tasks, threads, shared_bytes}, kernel);
+    }
   }
   template <class A>
   void multiply(backends::cuda::Product which, float alpha, View<const A> a, View<const A> b, float beta, View<float> c,
                 bool) {
-    send([=] {
-      switch (which) {
-        case backends::cuda::Product::nt: ops::gemm_nt(alpha, a, b, beta, c); break;
-        case backends::cuda::Product::nn: ops::gemm_nn(alpha, a, b, beta, c); break;
-        case backends::cuda::Product::tn: ops::gemm_tn(alpha, a, b, beta, c); break;
-      }
-    });
+    const auto run = which == backends::cuda::Product::nt   ? &run_product<A, backends::cuda::Product::nt>
+                     : which == backends::cuda::Product::nn ? &run_product<A, backends::cuda::Product::nn>
+                                                            : &run_product<A, backends::cuda::Product::tn>;
+    send({reinterpret_cast<const void*>(run), false}, ProductOf<A>{a, b, c, alpha, beta});
   }
+
+  // What a Replay asks for.
+  void perform(const backends::cuda::Call& call, std::span<const std::byte> arguments) {
+    (recorded_ ? *recorded_ : work_).push_back(sent(call, arguments));
+  }
+  void begin_recording() { recorded_.emplace(); }
+  [[nodiscard]] Graph end_recording() { return {*std::exchange(recorded_, std::nullopt)}; }
+  void exchange(Graph& graph, std::size_t n, const backends::cuda::Call& call, std::span<const std::byte> arguments) {
+    ++exchanges;
+    graph.calls[n] = sent(call, arguments);
+  }
+  void run(const Graph& graph) {
+    ++graphs;
+    work_.insert(work_.end(), graph.calls.begin(), graph.calls.end());
+  }
+
   template <class T>
   [[nodiscard]] const std::remove_const_t<T>* put(std::span<T> list) {
     const std::scoped_lock lock(mutex_);
@@ -192,11 +209,12 @@ class HostQueue {
   [[nodiscard]] double* answer() { return &answer_; }
   void finish() {
     const std::scoped_lock lock(mutex_);
-    const auto sent = std::exchange(work_, {});
-    if (!sent.empty()) {
+    replay_.flush();
+    const auto all = std::exchange(work_, {});
+    if (!all.empty()) {
       protect(PROT_READ | PROT_WRITE);
-      for (const auto& work : sent) {
-        work();
+      for (const Sent& one : all) {
+        reinterpret_cast<void (*)(const HostQueue&, const Sent&)>(const_cast<void*>(one.call.what))(*this, one);
       }
       protect(PROT_NONE);
     }
@@ -210,8 +228,11 @@ class HostQueue {
   }
   [[nodiscard]] const backends::cuda::DeviceFacts& facts() const { return facts_; }
 
-  Index launches = 0;  // kernels sent so far
-  Index waits = 0;     // times that somebody waited
+  bool replays = true;  // whether what comes again is sent as a graph
+  Index launches = 0;   // kernels sent so far
+  Index waits = 0;      // times that somebody waited
+  Index graphs = 0;     // graphs sent so far
+  Index exchanges = 0;  // calls of graphs that were given other arguments
 
  private:
   [[nodiscard]] static HostQueue*& current() {
@@ -259,19 +280,72 @@ class HostQueue {
         protect(PROT_NONE);
       }};
 
-  template <class Work>
-  void send(Work&& work) {
+  /// Without a gap, in which two equal products could differ.
+  template <class A>
+  struct ProductOf {
+    View<const A> a, b;
+    View<float> c;
+    float alpha, beta;
+  };
+
+  template <class Arguments>
+  void send(const backends::cuda::Call& call, Arguments with) {
     const std::scoped_lock lock(mutex_);
-    work_.emplace_back(std::forward<Work>(work));
+    backends::cuda::clear_gaps(with);
+    const auto bytes = std::as_bytes(std::span(&with, 1));
+    if (bursts_ > 0 && replays) {
+      replay_.send(call, bytes);
+      return;
+    }
+    perform(call, bytes);
     if (bursts_ == 0) {
       finish();
     }
   }
+  static Sent sent(const backends::cuda::Call& call, std::span<const std::byte> arguments) {
+    Sent one{call, std::vector<std::max_align_t>(arguments.size() / sizeof(std::max_align_t) + 1)};
+    std::memcpy(one.arguments.data(), arguments.data(), arguments.size());
+    return one;
+  }
+  template <class Kernel>
+  static void run_kernel(const HostQueue& queue, const Sent& sent) {
+    const Kernel& kernel = *reinterpret_cast<const Kernel*>(sent.arguments.data());
+    const auto room = static_cast<std::size_t>(sent.call.shared_bytes);
+    std::vector<std::max_align_t> shared(room / sizeof(std::max_align_t) + 1);
+    auto* const bytes = reinterpret_cast<std::byte*>(shared.data());
+    Meeting meeting(queue.team_size_);
+    const auto run = [&](Index rank) {
+      const HostTeam team{bytes, &meeting, rank, queue.team_size_};
+      for (Index task = 0; task < sent.call.tasks; ++task) {
+        kernel(team, task);
+        team.sync();
+      }
+    };
+    std::vector<std::jthread> others;
+    for (Index rank = 1; rank < queue.team_size_; ++rank) {
+      others.emplace_back(run, rank);
+    }
+    run(0);
+  }
+  template <class A, backends::cuda::Product which>
+  static void run_product(const HostQueue&, const Sent& sent) {
+    const auto& p = *reinterpret_cast<const ProductOf<A>*>(sent.arguments.data());
+    if constexpr (which == backends::cuda::Product::nt) {
+      ops::gemm_nt(p.alpha, p.a, p.b, p.beta, p.c);
+    } else if constexpr (which == backends::cuda::Product::nn) {
+      ops::gemm_nn(p.alpha, p.a, p.b, p.beta, p.c);
+    } else {
+      ops::gemm_tn(p.alpha, p.a, p.b, p.beta, p.c);
+    }
+  }
+
   const Memory* before_ = nullptr;
   std::recursive_mutex mutex_;  // selections send from several threads
   Index team_size_;
   backends::cuda::DeviceFacts facts_;
-  std::vector<std::function<void()>> work_;
+  std::vector<Sent> work_;
+  std::optional<std::vector<Sent>> recorded_;
+  backends::cuda::Replay<HostQueue> replay_{*this};
   std::deque<std::shared_ptr<const void>> lists_;
   std::vector<std::max_align_t> scratch_;
   double answer_ = 0;

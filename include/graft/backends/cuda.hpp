@@ -6,8 +6,7 @@
 //   auto model = models::Llama<P, backends::Cuda>::load(checkpoint);
 #pragma once
 
-#include <algorithm>  // max
-#include <concepts>
+#include <algorithm>  // clamp, max, min
 #include <cstdint>
 #include <memory>  // shared_ptr
 #include <span>
@@ -18,6 +17,7 @@
 #include <graft/backends/cuda/attention.cuh>
 #include <graft/backends/cuda/elementwise.cuh>
 #include <graft/backends/cuda/lists.hpp>
+#include <graft/backends/cuda/narrow.cuh>
 #include <graft/backends/cuda/queue.hpp>
 #include <graft/backends/cuda/resident_weight.hpp>
 #include <graft/backends/cuda/rows.cuh>
@@ -346,7 +346,7 @@ class Accelerator {
 
   template <class A, class T>
   void multiply(cuda::Product which, Index depth, float alpha, View<A> a, View<T> b, float beta, View<float> c) const {
-    if (c.empty()) {
+    if (c.empty() || cuda::multiply_narrow(*queue_, which, alpha, a, b, beta, c)) {
       return;
     }
     if (depth > 0) {

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// graft::cuda: the one file that nvcc compiles. The queue of queue.hpp on a stream, products by cuBLASLt, and every kernel that
-// cuda.hpp sends.
-#include <array>
+// graft::cuda: the one file that nvcc compiles. The queue of queue.hpp on a stream, and every kernel that cuda.hpp sends.
+#include <algorithm>  // min
 #include <cstdint>
 #include <cstring>  // memcpy
-#include <map>
+#include <exception>
 #include <mutex>
+#include <optional>
+#include <set>
+#include <span>
 #include <string>
+#include <utility>  // exchange
+#include <vector>
 
-#include <cublasLt.h>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 #include <graft/backends/cuda/attention.cuh>
-#include <graft/backends/cuda/cublas_lt.cuh>
+#include <graft/backends/cuda/device_memory.cuh>
 #include <graft/backends/cuda/elementwise.cuh>
+#include <graft/backends/cuda/graph.cuh>
+#include <graft/backends/cuda/narrow.cuh>
+#include <graft/backends/cuda/products.cuh>
 #include <graft/backends/cuda/queue.hpp>
+#include <graft/backends/cuda/replay.hpp>
 #include <graft/backends/cuda/rows.cuh>
 #include <graft/backends/cuda/selections.cuh>
 #include <graft/backends/cuda/sums.cuh>
@@ -28,46 +35,7 @@ namespace graft::backends::cuda {
 namespace {
 
 // Several threads may send at once (attach makes modules so), but one only what takes scratch: sums over rows.
-constexpr std::size_t ring_bytes = std::size_t{32} << 20;       // lists that kernels still to run may read
-constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what cuBLAS advises for Hopper
-
-std::string in_mib(std::size_t bytes) {
-  return std::to_string(bytes >> 20) + " MiB";
-}
-
-// --- memory -----------------------------------------------------------------------------------------------------------
-
-template <class Allocate>
-void* take_zeros(std::size_t bytes, const Allocate& allocate) {
-  std::size_t free_bytes = 0;
-  std::size_t all_bytes = 0;
-  check(cudaMemGetInfo(&free_bytes, &all_bytes), "asking for its memory");
-  void* block = nullptr;
-  if (bytes > free_bytes || allocate(&block, bytes) != cudaSuccess) {  // never more managed memory than is free
-    (void)cudaGetLastError();
-    fail("cuda.002", "the device has not enough memory: " + in_mib(bytes) + " were asked for, " + in_mib(free_bytes) +
-                         " of " + in_mib(all_bytes) +
-                         " are free (lower the batch or its length, recompute activations, or take a model in bf16)");
-  }
-  check(cudaMemset(block, 0, bytes), "clearing memory");  // which brings managed pages to the device
-  check(cudaDeviceSynchronize(), "clearing memory");
-  return block;
-}
-void* take_managed(std::size_t bytes) {
-  return take_zeros(bytes, [](void** block, std::size_t n) { return cudaMallocManaged(block, n); });
-}
-void* take_own(std::size_t bytes) {
-  return take_zeros(bytes, [](void** block, std::size_t n) { return cudaMalloc(block, n); });
-}
-void give_back(void* block) {
-  (void)cudaFree(block);  // waits for the device; at the end of a process there may be none any more
-}
-void fill(void* to, const void* from, std::size_t bytes) {
-  check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying weights");
-}
-constexpr Memory device_memory{take_managed, give_back, take_own, give_back, fill};
-
-// --- kernels ----------------------------------------------------------------------------------------------------------
+constexpr std::size_t ring_bytes = std::size_t{32} << 20;  // lists that kernels still to run may read
 
 template <class Kernel>
 __global__ void carry(const __grid_constant__ Kernel kernel, Index tasks) {
@@ -79,27 +47,17 @@ __global__ void carry(const __grid_constant__ Kernel kernel, Index tasks) {
   }
 }
 
-/// What cuBLASLt needs to know of a product that it has met before.
-struct Plan {
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t left = nullptr, right = nullptr, result = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
-};
-
-/// The largest power of two up to 16 that divides an address.
-Index alignment_of(const void* pointer) {
-  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  return static_cast<Index>(address % 16 == 0 ? 16 : address & (~address + 1) & 15);
-}
-
 }  // namespace
 
+/// The device of a Replay, too.
 struct Queue::State {
+  using Graph = cuda::Graph;
+
   std::recursive_mutex mutex;
   DeviceFacts facts;
   cudaStream_t stream = nullptr;
-  cublasLtHandle_t products = nullptr;
   void* workspace = nullptr;
+  std::optional<Products> products;
   std::byte* ring = nullptr;
   std::size_t ring_used = 0;
   std::size_t ring_size = 0;
@@ -107,20 +65,94 @@ struct Queue::State {
   void* scratch = nullptr;
   std::size_t scratch_size = 0;
   int bursts = 0;
-  std::map<std::array<Index, 12>, Plan> plans;
+  bool replays = true;
+  std::optional<std::vector<cudaGraphNode_t>> recorded;  // while a graph is recorded: the last node of each call
+  Replay<State> replay{*this};
+  std::exception_ptr failure;  // where nothing could be thrown
 
-  /// Outside of a burst a call waits; in a debug build every call does, so that it names its own failure.
-  void sent(const char* doing) {
-    check(cudaGetLastError(), doing);
-#if !defined(NDEBUG)
-    check(cudaStreamSynchronize(stream), doing);
-#endif
-    if (bursts == 0) {
-      finish();
+  // --- what a Replay asks for ---
+
+  void perform(const Call& call, std::span<const std::byte> arguments) {
+    if (call.is_kernel) {
+      const Launch launch(call, arguments);
+      check(cudaLaunchKernel(call.what, launch.node.gridDim, launch.node.blockDim, launch.node.kernelParams,
+                             launch.node.sharedMemBytes, stream),
+            "running a kernel");
+    } else {
+      ProductArguments with;
+      std::memcpy(&with, arguments.data(), sizeof with);
+      products->multiply(*static_cast<const Plan*>(call.what), with, stream);
+    }
+    if (recorded) {
+      recorded->push_back(Graph::last_of(stream));
     }
   }
+  void begin_recording() {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "recording a step");
+    recorded.emplace();
+  }
+  Graph end_recording() {
+    std::vector<cudaGraphNode_t> nodes = std::move(*recorded);
+    recorded.reset();
+    return Graph(stream, std::move(nodes));
+  }
+  void exchange(Graph& graph, std::size_t n, const Call& call, std::span<const std::byte> arguments) {
+    graph.exchange(n, Launch(call, arguments).node);
+  }
+  void run(const Graph& graph) { graph.run(stream); }
+
+  /// What CUDA wants to know of a kernel: carry(kernel, tasks).
+  struct Launch {
+    void* parameters[2];
+    cudaKernelNodeParams node{};
+
+    Launch(const Call& call, std::span<const std::byte> arguments)
+        : parameters{const_cast<std::byte*>(arguments.data()), const_cast<Index*>(&call.tasks)} {
+      node.func = const_cast<void*>(call.what);
+      node.gridDim = dim3(static_cast<unsigned>(std::min(call.tasks, Index{1} << 30)));
+      node.blockDim = dim3(static_cast<unsigned>(call.threads));
+      node.sharedMemBytes = static_cast<unsigned>(call.shared_bytes);
+      node.kernelParams = parameters;
+    }
+    Launch(const Launch&) = delete;
+    Launch& operator=(const Launch&) = delete;
+  };
+
+  // --- sending ---
+
+  /// Outside of a burst a call waits; in a debug build every call does, so that it names its own failure.
+  template <class Arguments>
+  void send(const Call& call, Arguments with) {
+    clear_gaps(with);
+    const auto arguments = std::as_bytes(std::span(&with, 1));
+#if defined(NDEBUG)
+    if (bursts > 0 && replays) {
+      replay.send(call, arguments);
+      return;
+    }
+#endif
+    perform(call, arguments);
+#if defined(NDEBUG)
+    if (bursts > 0) {
+      return;
+    }
+#endif
+    finish();
+  }
   void finish() {
+    if (failure) {
+      std::rethrow_exception(std::exchange(failure, nullptr));
+    }
+    replay.flush();
     check(cudaStreamSynchronize(stream), "running what was sent");
+  }
+  /// For destructors: a failure shows in the next call that waits.
+  void finish_quietly() noexcept {
+    try {
+      finish();
+    } catch (...) {
+      failure = std::current_exception();
+    }
   }
   void make_ring(std::size_t bytes) {
     (void)cudaFreeHost(ring);
@@ -128,66 +160,33 @@ struct Queue::State {
     check(cudaHostAlloc(&ring, bytes, cudaHostAllocMapped | cudaHostAllocPortable), "taking pinned memory");
   }
 
-  const Plan& plan(Product which, Index rows, Index cols, Index depth, cudaDataType_t type, bool rounds,
-                   const std::array<Index, 3>& strides, const std::array<Index, 3>& aligned) {
-    const std::array<Index, 12> key = {static_cast<Index>(which), rows,       cols,       depth,      type,       rounds,
-                                       strides[0],                strides[1], strides[2], aligned[0], aligned[1], aligned[2]};
-    const auto found = plans.find(key);
-    if (found != plans.end()) {
-      return found->second;
-    }
-    // cuBLAS counts by columns, where c(M,N) is (N,M): so c' = op(b)' op(a)', and b is its left operand.
-    Plan made;
-    const cublasComputeType_t compute =
-        type == CUDA_R_32F && rounds ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    const cublasOperation_t turn_b = which == Product::nt ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasOperation_t turn_a = which == Product::tn ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const auto extent = [](Index n) { return static_cast<std::uint64_t>(n); };
-    check(cublas().create_product(&made.product, compute, CUDA_R_32F), "describing a product");
-    check(cublas().set_product(made.product, CUBLASLT_MATMUL_DESC_TRANSA, &turn_b, sizeof turn_b),
-          "describing a product");
-    check(cublas().set_product(made.product, CUBLASLT_MATMUL_DESC_TRANSB, &turn_a, sizeof turn_a),
-          "describing a product");
-    check(cublas().create_matrix(&made.left, type, extent(which == Product::nt ? depth : cols),
-                                     extent(which == Product::nt ? cols : depth), strides[1]),
-          "describing a matrix");
-    check(cublas().create_matrix(&made.right, type, extent(which == Product::tn ? rows : depth),
-                                     extent(which == Product::tn ? depth : rows), strides[0]),
-          "describing a matrix");
-    check(cublas().create_matrix(&made.result, CUDA_R_32F, extent(cols), extent(rows), strides[2]),
-          "describing a matrix");
-    cublasLtMatmulPreference_t wishes = nullptr;
-    check(cublas().create_wishes(&wishes), "choosing a product");
-    const auto wish = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
-      check(cublas().set_wish(wishes, name, &value, sizeof value), "choosing a product");
-    };
-    wish(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
-    wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<std::uint32_t>(aligned[1]));
-    wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(aligned[0]));
-    wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<std::uint32_t>(aligned[2]));
-    wish(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<std::uint32_t>(aligned[2]));
-    cublasLtMatmulHeuristicResult_t best{};
-    int count = 0;
-    const cublasStatus_t status = cublas().choose(products, made.product, made.left, made.right,
-                                                                 made.result, made.result, wishes, 1, &best, &count);
-    check(cublas().destroy_wishes(wishes), "choosing a product");
-    check(count > 0 ? status : CUBLAS_STATUS_NOT_SUPPORTED, "choosing a product");
-    made.algorithm = best.algo;
-    return plans.emplace(key, made).first->second;
-  }
-
   template <class A>
   void multiply(Product which, float alpha, View<const A> a, View<const A> b, float beta, View<float> c, bool rounds) {
     const std::scoped_lock lock(mutex);
-    constexpr cudaDataType_t type = sizeof(A) == 2 ? CUDA_R_16BF : CUDA_R_32F;
-    const std::array<Index, 3> strides{a.stride, b.stride, c.stride};
-    const std::array<Index, 3> aligned{alignment_of(a.data), alignment_of(b.data), alignment_of(c.data)};
-    const Plan& how = plan(which, c.rows, c.cols, which == Product::tn ? a.rows : a.cols, type, rounds, strides, aligned);
-    check(cublas().multiply(products, how.product, &alpha, b.data, how.left, a.data, how.right, &beta, c.data, how.result,
-                         c.data, how.result, &how.algorithm, workspace, workspace_bytes, stream),
-          "multiplying");
-    sent("multiplying");
+    send({&products->plan(which, a, b, c, rounds), false}, ProductArguments{a.data, b.data, c.data, alpha, beta});
   }
+
+  // --- memory ---
+
+  /// All of this process.
+  static std::set<State*>& all() {
+    static auto* const queues = new std::set<State*>;  // blocks are given back by destructors of statics, too
+    return *queues;
+  }
+  /// Whoever gives memory back may have sent work that uses it, and that has not even begun.
+  static void give_back(void* block) {
+    for (State* const one : all()) {
+      const std::scoped_lock lock(one->mutex);
+      if (one->bursts > 0) {
+        one->finish_quietly();
+      }
+    }
+    DeviceMemory::give_back(block);
+  }
+  static void fill(void* to, const void* from, std::size_t bytes) {
+    check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying weights");
+  }
+  static constexpr Memory memory{DeviceMemory::take_managed, give_back, DeviceMemory::take_own, give_back, fill};
 };
 
 int Queue::count() {
@@ -221,31 +220,25 @@ Queue::Queue(int number) : state_(std::make_unique<State>()) {
   std::size_t all_bytes = 0;
   check(cudaMemGetInfo(&s.facts.free_bytes, &all_bytes), "asking for its memory");
   check(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), "making a stream");
-  check(cublas().create(&s.products), "starting");
-  check(cudaMalloc(&s.workspace, workspace_bytes), "taking memory for products");
+  s.workspace = DeviceMemory::take_own(Products::workspace_bytes);
+  s.products.emplace(s.workspace);
   s.make_ring(ring_bytes);
   check(cudaHostAlloc(&s.answer, sizeof(double), cudaHostAllocMapped | cudaHostAllocPortable), "taking pinned memory");
-  (void)use_memory(device_memory);
+  State::all().insert(&s);
+  (void)use_memory(State::memory);
 }
 
 Queue::~Queue() {
   State& s = *state_;  // destruction reports nothing: what failed has been said by finish()
+  State::all().erase(&s);
   if (s.stream != nullptr) {
-    (void)cudaStreamSynchronize(s.stream);
+    s.finish_quietly();
   }
-  for (auto& [key, made] : s.plans) {
-    (void)cublas().destroy_product(made.product);
-    (void)cublas().destroy_matrix(made.left);
-    (void)cublas().destroy_matrix(made.right);
-    (void)cublas().destroy_matrix(made.result);
-  }
-  (void)cudaFree(s.workspace);
-  (void)cudaFree(s.scratch);
+  s.products.reset();
+  DeviceMemory::give_back(s.workspace);
+  DeviceMemory::give_back(s.scratch);
   (void)cudaFreeHost(s.ring);
   (void)cudaFreeHost(s.answer);
-  if (s.products != nullptr) {
-    (void)cublas().destroy(s.products);
-  }
   if (s.stream != nullptr) {
     (void)cudaStreamDestroy(s.stream);
   }
@@ -261,9 +254,7 @@ void Queue::launch(const Kernel& kernel, Index tasks, Index threads, Index share
     check(cudaFuncSetAttribute(carry<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
           "sharing memory");
   }
-  const auto blocks = static_cast<unsigned>(tasks < (Index{1} << 30) ? tasks : Index{1} << 30);
-  carry<<<blocks, static_cast<unsigned>(threads), static_cast<std::size_t>(shared_bytes), state_->stream>>>(kernel, tasks);
-  state_->sent("running a kernel");
+  state_->send({reinterpret_cast<const void*>(&carry<Kernel>), true, tasks, threads, shared_bytes}, kernel);
 }
 
 void Queue::multiply(Product which, float alpha, View<const float> a, View<const float> b, float beta, View<float> c,
@@ -297,8 +288,8 @@ void* Queue::scratch_bytes(std::size_t bytes) {
   State& s = *state_;
   if (bytes > s.scratch_size) {
     s.finish();
-    (void)cudaFree(s.scratch);
-    s.scratch = take_own(bytes + bytes / 2);
+    DeviceMemory::give_back(std::exchange(s.scratch, nullptr));
+    s.scratch = DeviceMemory::take_own(bytes + bytes / 2);
     s.scratch_size = bytes + bytes / 2;
   }
   return s.scratch;
@@ -310,13 +301,23 @@ void Queue::finish() {
 }
 void Queue::begin_burst() {
   const std::scoped_lock lock(state_->mutex);
-  ++state_->bursts;
+  if (++state_->bursts == 1) {
+    state_->ring_used = 0;  // lists of a step that comes again stand where they stood
+  }
 }
 void Queue::end_burst() noexcept {
   const std::scoped_lock lock(state_->mutex);
   if (--state_->bursts == 0) {
-    (void)cudaStreamSynchronize(state_->stream);
+    state_->finish_quietly();
   }
+}
+void Queue::set_replay(bool on) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->replay.flush();
+  state_->replays = on;
+}
+std::size_t Queue::peak_bytes() {
+  return DeviceMemory::peak();
 }
 double* Queue::answer() const {
   return state_->answer;
@@ -378,6 +379,8 @@ template void Queue::launch(const RowNorms&, Index, Index, Index);
 template void Queue::launch(const Total&, Index, Index, Index);
 template void Queue::launch(const InverseRoot&, Index, Index, Index);
 template void Queue::launch(const AttentionDelta&, Index, Index, Index);
+template void Queue::launch(const NarrowNt<float>&, Index, Index, Index);
+template void Queue::launch(const NarrowNt<bf16>&, Index, Index, Index);
 template void Queue::launch(const Attention<float>&, Index, Index, Index);
 template void Queue::launch(const Attention<bf16>&, Index, Index, Index);
 template void Queue::launch(const AttentionQueryVjp<float>&, Index, Index, Index);

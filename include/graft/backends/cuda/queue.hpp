@@ -66,12 +66,17 @@ class Queue {
 
   /// Waits until all that was sent is done. A failure of the device is cuda.003.
   void finish();
-  /// Bursts nest.
+  /// Bursts nest, and belong to one thread.
   void begin_burst();
   /// The outermost one waits at its end; a failure then shows in the next call.
   void end_burst() noexcept;
 
+  /// Whether what is sent between two waits, and comes again, is sent as one graph (replay.hpp). So it is unless told otherwise.
+  void set_replay(bool on);
+
   [[nodiscard]] const DeviceFacts& facts() const;  ///< of the device
+  /// Memory of the device that this process has had at once at most: tensors, weights, arenas and what queues need.
+  [[nodiscard]] static std::size_t peak_bytes();
 
  private:
   struct State;

@@ -7,7 +7,9 @@
 //   team.grid(n, m, f)           f(i, j) for i in [0, n) and j in [0, m), a warp a row
 //   team.sum(n, f), max(n, f)    of f(i), known to all, in an order that n and the team's size decide
 //   team.sync()                  all have come so far, and see what the others wrote
-//   team.parts(n, f)             f(i, part) for i in [0, n), each by a few threads: part.each, part.sum, part.max, part.leads()
+//   team.parts(n, f)             f(i, part) for i in [0, n), each by a few threads: part.each, part.sum, part.max,
+//                                part.total(of what each has), part.leads()
+//   team.warps(n, f)             the same, each by a warp
 //   team.memory<T>(offset)       what the team shares
 //   team.multiply(c, a, b, ...)  c += a b of tiles in that memory, by tensor cores where they are bf16
 #pragma once
@@ -20,34 +22,42 @@
 
 namespace graft::backends::cuda {
 
-/// Four neighbours of a warp.
+/// `Size` neighbours of a warp, a power of two.
+template <int Size>
 struct DevicePart {
-  static constexpr int size = 4;  ///< threads
-
-  __device__ bool leads() const { return threadIdx.x % size == 0; }  ///< one of them
+  __device__ bool leads() const { return threadIdx.x % Size == 0; }  ///< one of them
   template <class F>
   __device__ void each(Index n, const F& f) const {
-    for (Index i = threadIdx.x % size; i < n; i += size) {
+    for (Index i = threadIdx.x % Size; i < n; i += Size) {
       f(i);
     }
   }
+  __device__ float total(float mine) const {
+    return over_all(mine, [](float a, float b) { return a + b; });
+  }
   template <class F>
   __device__ float sum(Index n, const F& f) const {
-    float total = 0;
-    each(n, [&](Index i) { total += f(i); });
-    total += __shfl_xor_sync(mask(), total, 1);
-    return total + __shfl_xor_sync(mask(), total, 2);
+    float mine = 0;
+    each(n, [&](Index i) { mine += f(i); });
+    return total(mine);
   }
   template <class F>
   __device__ float max(Index n, const F& f) const {
     float largest = -INFINITY;
     each(n, [&](Index i) { largest = fmaxf(largest, f(i)); });
-    largest = fmaxf(largest, __shfl_xor_sync(mask(), largest, 1));
-    return fmaxf(largest, __shfl_xor_sync(mask(), largest, 2));
+    return over_all(largest, [](float a, float b) { return fmaxf(a, b); });
   }
 
  private:
-  __device__ static unsigned mask() { return 0xfu << (threadIdx.x % 32 / size * size); }
+  template <class F>
+  __device__ static float over_all(float mine, const F& both) {
+    constexpr unsigned ones = Size == 32 ? 0xffffffffu : (1u << Size % 32) - 1;
+    const unsigned members = ones << (threadIdx.x % 32 / Size * Size);
+    for (int distance = 1; distance < Size; distance *= 2) {
+      mine = both(mine, __shfl_xor_sync(members, mine, distance));
+    }
+    return mine;
+  }
 };
 
 /// A block of threads, a multiple of 32 and at most 1024.
@@ -83,10 +93,11 @@ struct DeviceTeam {
   }
   template <class F>
   __device__ void parts(Index n, const F& f) const {
-    const Index step = blockDim.x / DevicePart::size;
-    for (Index i = threadIdx.x / DevicePart::size; i < n; i += step) {
-      f(i, DevicePart{});
-    }
+    divided<4>(n, f);
+  }
+  template <class F>
+  __device__ void warps(Index n, const F& f) const {
+    divided<32>(n, f);
   }
   template <class T>
   __device__ T* memory(Index offset) const {
@@ -139,8 +150,16 @@ struct DeviceTeam {
     return result;
   }
 
+  template <int Size, class F>
+  __device__ void divided(Index n, const F& f) const {
+    for (Index i = threadIdx.x / Size; i < n; i += blockDim.x / Size) {
+      f(i, DevicePart<Size>{});
+    }
+  }
+
   template <class LayoutA, class LayoutB>
-  __device__ void multiply_warps(Tile<float> c, Tile<const bf16> a, Tile<const bf16> b, Index m, Index n, Index k) const {
+  __device__ void multiply_warps(Tile<float> c, Tile<const bf16> a, Tile<const bf16> b, Index m, Index n,
+                                 Index k) const {
     namespace wmma = nvcuda::wmma;
     const auto* const a_numbers = reinterpret_cast<const __nv_bfloat16*>(a.data);
     const auto* const b_numbers = reinterpret_cast<const __nv_bfloat16*>(b.data);
