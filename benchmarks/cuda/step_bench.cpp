@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps on a CUDA device in bf16: tokens/s, the share of the rate that the frozen products reach alone in the same process, and
-// what an adapter costs over a frozen forward and backward. GRAFT_BENCH_MODEL: smollm2 (the default), 1.1b or 8b.
+// what an adapter costs over a frozen forward and backward; decoding beside the rate of reading memory; what a graph saves. GRAFT_BENCH_MODEL: smollm2 (the default), 1.1b or 8b.
 #include <benchmark/benchmark.h>
 
 #include <graft/backends/cuda.hpp>
@@ -46,6 +46,7 @@ void train_with(benchmark::State& state, const bench::Tuned& stack) {
       state, [&] { benchmark::DoNotOptimize(trainer.step(batch).loss); }, device(), model(), batch, 2,
       [&] { frozen_step(); });
   state.counters["arena_MB"] = static_cast<double>(trainer.arena().peak()) / 1e6;
+  state.counters["peak_so_far_MB"] = static_cast<double>(backends::cuda::Queue::peak_bytes()) / 1e6;
 }
 void lora(benchmark::State& state) {
   train_with(state, bench::lora_stack(16));
@@ -58,6 +59,19 @@ void pmss(benchmark::State& state) {
   train_with(state, bench::random_pmss_stack(256));
 }
 
+/// LoRA's step and decoding as a graph (1), or call by call (0).
+void lora_by_graph(benchmark::State& state) {
+  device().queue().set_replay(state.range(2) == 1);
+  lora(state);
+  device().queue().set_replay(true);
+}
+void decode(benchmark::State& state) {
+  static const double roof = bench::read_rate(device(), Tensor<float>(1 << 18, 4096).view());  // 4 GiB
+  device().queue().set_replay(state.range(0) == 1);
+  bench::measure_decoding(state, device(), model(), roof);
+  device().queue().set_replay(true);
+}
+
 void shapes(benchmark::internal::Benchmark* row) {
   row->Args({8, 1024})->Args({2, 4096})->UseManualTime()->Iterations(7)->Unit(benchmark::kMillisecond);
 }
@@ -65,5 +79,7 @@ BENCHMARK(frozen)->Apply(shapes);
 BENCHMARK(lora)->Apply(shapes);
 BENCHMARK(loreft)->Apply(shapes);
 BENCHMARK(pmss)->Apply(shapes);
+BENCHMARK(lora_by_graph)->Args({1, 256, 0})->Args({1, 256, 1})->UseManualTime()->Iterations(7)->Unit(benchmark::kMillisecond);
+BENCHMARK(decode)->Arg(0)->Arg(1)->UseRealTime()->Iterations(3)->Unit(benchmark::kMillisecond);
 
 }  // namespace

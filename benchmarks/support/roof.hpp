@@ -79,16 +79,17 @@ inline double bandwidth_roof() {
   return rate;
 }
 
-/// Bytes/s of reading 256 MiB once: the sum of squares.
+/// Bytes/s of reading x once: the sum of squares.
+template <class B>
+[[nodiscard]] double read_rate(const B& be, View<const float> x) {
+  double sum = 0;
+  const double seconds = shortest(8, [&] { sum += be.squared_norm(x); });
+  benchmark::DoNotOptimize(sum);
+  return 4.0 * static_cast<double>(x.size()) / seconds;
+}
+/// Of 256 MiB, by the processor.
 inline double read_roof() {
-  static const double rate = [] {
-    const Quickest be;
-    const Tensor<float> x = numbers(16384, 4096, 1);
-    double sum = 0;
-    const double seconds = shortest(8, [&] { sum += be.squared_norm(x.view()); });
-    benchmark::DoNotOptimize(sum);
-    return 4.0 * static_cast<double>(x.size()) / seconds;
-  }();
+  static const double rate = read_rate(Quickest(), numbers(16384, 4096, 1).view());
   return rate;
 }
 

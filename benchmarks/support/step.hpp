@@ -3,7 +3,8 @@
 #pragma once
 
 #include <algorithm>  // max, min, sort
-#include <cstdlib>    // getenv
+#include <chrono>
+#include <cstdlib>  // getenv
 #include <functional>
 #include <span>
 #include <string>
@@ -57,7 +58,8 @@ struct Probe {
 
 /// One type for every method, as in the program: parts that are not asked for make no modules.
 using Tuned = Stack<At<site::query, Probe>, At<site::linear, adapters::Lora<>>, At<site::linear, adapters::Pmss<>>,
-                    At<site::residual, adapters::LoReft<4>>, At<site::linear, adapters::Pmss<dynamic, adapters::policies::AtRandom>>>;
+                    At<site::residual, adapters::LoReft<4>>,
+                    At<site::linear, adapters::Pmss<dynamic, adapters::policies::AtRandom>>>;
 using Tuning = Attached<float, Tuned>;
 
 /// Part `Wanted` of the stack alone.
@@ -217,6 +219,31 @@ void measure(benchmark::State& state, const Step& step, const typename Model::Ba
   if (frozen) {
     state.counters["over_frozen"] = median(over);
   }
+}
+
+/// A token after another behind a prompt of 64: tokens/s, and the bytes of the weights read for each, beside the `roof` in bytes/s.
+template <class Model>
+void measure_decoding(benchmark::State& state, const typename Model::Backend& be, const Model& model, double roof) {
+  const std::vector<std::int32_t> prompt(64, 1);
+  constexpr Index most = 64;
+  std::chrono::steady_clock::time_point begin;
+  double seconds = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    Index written = 0;
+    (void)train::generate<Model, Tuning>(be, model, nullptr, prompt, {.most = most}, [&](std::int32_t) {
+      begin = written++ == 0 ? std::chrono::steady_clock::now() : begin;
+      return true;
+    });
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  const models::LlamaConfig& c = model.config;
+  const double block = static_cast<double>(c.dim * (2 * c.q_dim() + 2 * c.kv_dim() + 3 * c.ffn));
+  const double weights = static_cast<double>(sizeof(typename Model::S)) *
+                         (static_cast<double>(c.layers) * block + static_cast<double>(c.vocab * c.dim));
+  const double tokens = static_cast<double>(state.iterations() * (most - 1));
+  state.counters["tok/s"] = tokens / seconds;
+  state.counters["GB/s"] = tokens * weights / seconds / 1e9;
+  state.counters["of_read_bandwidth"] = tokens * weights / seconds / roof;
 }
 
 }  // namespace graft::bench

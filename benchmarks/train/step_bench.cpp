@@ -74,30 +74,9 @@ void batch(benchmark::State& state) {
   train_with<P>(state, bench::lora_stack(8), bench::batch_of(lengths, model<P>().config.vocab), false);
 }
 
-/// A token after another behind a prompt of 64: tokens/s, and the bytes of the weights read for each.
 template <precision P>
 void decode(benchmark::State& state) {
-  const std::vector<std::int32_t> prompt(64, 1);
-  constexpr Index most = 64;
-  std::chrono::steady_clock::time_point begin;
-  double seconds = 0;
-  for ([[maybe_unused]] auto _ : state) {
-    Index written = 0;
-    (void)train::generate<models::Llama<P, bench::Quickest>, Tuning>(
-        backend_in_use<P>, model<P>(), nullptr, prompt, {.most = most}, [&](std::int32_t) {
-          begin = written++ == 0 ? std::chrono::steady_clock::now() : begin;
-          return true;
-        });
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
-  const models::LlamaConfig& c = model<P>().config;
-  const double block = static_cast<double>(c.dim * (2 * c.q_dim() + 2 * c.kv_dim() + 3 * c.ffn));
-  const double weights = static_cast<double>(sizeof(typename P::Stored)) *
-                         (static_cast<double>(c.layers) * block + static_cast<double>(c.vocab * c.dim));
-  const double tokens = static_cast<double>(state.iterations() * (most - 1));
-  state.counters["tok/s"] = tokens / seconds;
-  state.counters["GB/s"] = tokens * weights / seconds / 1e9;
-  state.counters["of_read_bandwidth"] = tokens * weights / seconds / bench::read_roof();
+  bench::measure_decoding(state, backend_in_use<P>, model<P>(), bench::read_roof());
 }
 
 /// The dry pass alone: what it costs to know every byte before the first step.

@@ -137,6 +137,8 @@ class Engine {
   /// "fp32", and what multiplies: "oneDNN".
   [[nodiscard]] virtual std::string precision() const = 0;
   [[nodiscard]] virtual std::string backend() const = 0;
+  /// Bytes that the process has had at most of the memory of its device; 0 on the processor.
+  [[nodiscard]] virtual std::size_t device_peak() const = 0;
 
   /// Makes the modules of adapters of different kinds; called at most once.
   virtual void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) = 0;

@@ -147,6 +147,13 @@ class EngineOf : public Engine {
 
   std::string precision() const override { return trains_weights ? "fp32" : "bf16"; }
   std::string backend() const override { return door_; }
+  std::size_t device_peak() const override {
+    if constexpr (requires { be_.queue().peak_bytes(); }) {
+      return be_.queue().peak_bytes();
+    } else {
+      return 0;
+    }
+  }
 
   void attach(std::span<const AdapterRequest> requests, std::uint64_t seed) override {
     std::optional<models::SkeletonFile> prepared;

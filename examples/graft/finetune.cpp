@@ -582,10 +582,12 @@ class Run {
     } else {
       std::printf("%s\n", folder_.path().c_str());
     }
-    std::fprintf(stderr, "saved %s after %s, %s tokens/s, peak memory %s\n", folder_.path().c_str(),
+    const std::size_t on_device = engine().device_peak();
+    std::fprintf(stderr, "saved %s after %s, %s tokens/s, peak memory %s%s\n", folder_.path().c_str(),
                  duration_text(train_seconds).c_str(),
                  with_commas(static_cast<Index>(static_cast<double>(tokens_) / std::max(train_seconds, 1e-9))).c_str(),
-                 bytes_text(peak()).c_str());
+                 bytes_text(peak()).c_str(),
+                 on_device > 0 ? (", " + bytes_text(on_device) + " of the device").c_str() : "");
     return interrupted() ? exit_interrupted : exit_success;
   }
 
@@ -636,7 +638,8 @@ class Run {
              {{"forecast_bytes", memory_.json()},
               {"parts", parts},
               {"forecast_peak_bytes", memory_.total},
-              {"peak_bytes", peak()}}},
+              {"peak_bytes", peak()},
+              {"device_peak_bytes", engine().device_peak()}}},
             {"times",
              {{"start_to_first_step", start_seconds_},
               {"steps", step_seconds_},

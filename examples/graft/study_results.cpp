@@ -159,7 +159,9 @@ io::Json run_record(const Study& study, const StudyRun& run, const io::Json& run
     info["peft_config"].update(settings.at("adapters").at(0));
   }
   io::Json& trained = record["train_info"];
-  const io::Json& peak = run_json.at("memory").at("peak_bytes");
+  const io::Json& memory = run_json.at("memory");
+  const bool has_device = memory.value("device_peak_bytes", std::size_t{0}) > 0;
+  const io::Json& peak = memory.at(has_device ? "device_peak_bytes" : "peak_bytes");
   trained["accelerator_memory_max"] = peak;
   trained["accelerator_memory_reserved_avg"] = peak;  // only the peak is known
   trained["accelerator_memory_reserved_99th"] = peak;

@@ -151,6 +151,33 @@ TEST_CASE("two runs with one seed end in the same bits", "[device]") {
   }
 }
 
+TEST_CASE("steps that are sent as graphs end in the bits of those sent call by call", "[device]") {
+  const backends::Cuda be;
+  const auto as_graphs = trained(be);
+  be.queue().set_replay(false);
+  const auto singly = trained(be);
+  REQUIRE(as_graphs.size() == singly.size());
+  for (std::size_t i = 0; i < singly.size(); ++i) {
+    CHECK(test::identical(as_graphs[i].view(), singly[i].view()));
+  }
+}
+
+TEST_CASE("a product of one row on a CUDA device equals Reference", "[device]") {
+  const backends::Cuda be;
+  const auto a = test::normal<float>(1, 576, 1), b = test::normal<float>(1536, 576, 2);
+  Tensor<float> c(1, 1536), expected(1, 1536);
+  be.gemm_nt(1, a.view(), b.view(), 0, c.view());
+  backends::Reference().gemm_nt(1, a.view(), b.view(), 0, expected.view());
+  CHECK(test::relative_error(c.view(), expected.view()) < 1e-5);
+}
+
+TEST_CASE("the peak of a device's memory counts what was given back", "[device]") {
+  const backends::Cuda be;
+  const std::size_t before = backends::cuda::Queue::peak_bytes();
+  { const Tensor<std::byte> much(1, static_cast<Index>(before)); }
+  CHECK(backends::cuda::Queue::peak_bytes() > before);
+}
+
 TEST_CASE("more memory than the device has is refused with what is free", "[device]") {
   const backends::Cuda be;
   try {
