@@ -98,12 +98,13 @@ class Replay {
   }
 
  private:
-  /// Calls in their order, as they came the last time; with a graph, the first sent() of now_ wait for flush().
+  /// A call of a stretch, and where its arguments stand.
+  struct Entry {
+    Call call;
+    std::size_t begin, bytes;
+  };
+  /// Calls in their order, as they came the last time; with a graph, the first `sent_` of now_ wait for flush().
   struct Stretch {
-    struct Entry {
-      Call call;
-      std::size_t begin, bytes;  // of its arguments
-    };
     std::vector<Entry> entries;
     std::vector<std::byte> arguments;
     int times = 0;  // that it came so, up to the graph
