@@ -31,7 +31,7 @@ static_assert(!train::communicator<NoSum, backends::Reference, float>);
 using SharedModel = models::Llama<Uniform<double>, backends::Reference>;
 using SharedRecipe = Stack<At<site::linear, adapters::Lora<2>>>;
 
-/// What a process holds: LoRA on a tiny model, trained by AdamW.
+/// What a process holds: LoRA on a tiny model, whose B is not zero, trained by AdamW.
 template <class Processes>
 struct Member {
   backends::Reference be;
@@ -42,7 +42,12 @@ struct Member {
 
   Member(train::TrainerSettings settings, double dropout, Processes processes)
       : tuned(attach(be, model, SharedRecipe{At<site::linear, adapters::Lora<2>>{{.dropout = dropout}}}, 4)),
-        trainer(be, model, tuned, {}, {}, settings, {}, processes) {}
+        trainer(be, model, tuned, {}, {}, settings, {}, processes) {
+    tuned.for_each_parameter([](const std::string&, Parameter<double>& p) {
+      p.value(0, 0) += 0.1;
+      p.value(1, 1) += 0.2;
+    });
+  }
 
   [[nodiscard]] std::vector<double> values() {
     std::vector<double> all;
