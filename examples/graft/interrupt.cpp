@@ -43,4 +43,8 @@ bool interrupted() {
   return wished;
 }
 
+void wish_interrupt() {
+  wished = true;
+}
+
 }  // namespace graft::program

@@ -12,5 +12,7 @@ void watch_signals();
 /// From here on the first signal sets the wish.
 void listen_for_interrupt();
 [[nodiscard]] bool interrupted();
+/// Sets the wish, because another process of the run has been asked.
+void wish_interrupt();
 
 }  // namespace graft::program
