@@ -547,7 +547,7 @@ class Run {
   [[nodiscard]] bool asked_to_end() const {
     const bool asked = processes_.any(interrupted());
     if (asked) {
-      wish_interrupt();
+      interrupted_elsewhere();
     }
     return asked;
   }
