@@ -9,7 +9,7 @@ function(graft_component name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TARGET" "NEEDS")
   foreach(package IN LISTS arg_NEEDS)
     if(NOT ${package}_FOUND)
-      if(GRAFT_DEVELOP AND NOT package MATCHES "^(Dnnl|CUDA)$")
+      if(GRAFT_DEVELOP AND NOT package MATCHES "^(Dnnl|CUDA|MPI)$")
         message(FATAL_ERROR "graft: graft::${name} needs ${package}, which was not found "
                             "(bash tests/run.sh installs it)")
       endif()

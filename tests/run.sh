@@ -39,7 +39,7 @@ say() { printf '\n== %s\n' "$*"; }
 # --- what is needed, by Debian's names -----------------------------------------------------------------------------------
 . cmake/packages.sh
 packages=("${build_packages[@]}" ccache python3 git ca-certificates libxtensor-dev catch2 libbenchmark-dev libfmt-dev
-          doxygen)
+          doxygen libopenmpi-dev openmpi-bin)
 case $compiler in
   gcc) cxx=g++ ;;
   clang-19) cxx=clang++-19; packages+=(clang-19 libomp-19-dev) ;;

@@ -14,6 +14,8 @@
 #include <graft/io/path.hpp>
 #include <graft/train/checkpoint.hpp>
 
+#include "processes.hpp"
+
 namespace graft::program {
 
 namespace {
@@ -76,6 +78,9 @@ std::vector<Index> Checkpoints::steps() const {
 }
 
 void Checkpoints::prune(Index best) const {
+  if (!Processes().leads()) {
+    return;
+  }
   std::vector<Index> all = steps();
   std::erase(all, best);
   const Index surplus = keep_ > 0 ? std::ssize(all) - keep_ : 0;
@@ -86,6 +91,9 @@ void Checkpoints::prune(Index best) const {
 }
 
 void Checkpoints::clear_remains() const {
+  if (!Processes().leads()) {
+    return;
+  }
   std::vector<fs::path> remains;
   std::error_code error;
   const auto note_temporaries = [&](const fs::path& folder) {
@@ -109,6 +117,9 @@ void Checkpoints::clear_remains() const {
 }
 
 void Checkpoints::clear() const {
+  if (!Processes().leads()) {
+    return;
+  }
   std::vector<fs::path> all;
   for_each_step(folder_, [&](const fs::path& path, Index) { all.push_back(path); });
   std::error_code error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints: the folders step-000200 of a run, each an adapter that eval and generate read, and all that its trainer
-// remembers. A folder counts where that second file is: it is written last, and whole or not at all.
+// remembers. A folder counts where that second file is: it is written last, and whole or not at all. Of several processes the
+// first alone takes any away.
 #pragma once
 
 #include <string>

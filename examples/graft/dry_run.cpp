@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "machine.hpp"
+#include "processes.hpp"
 #include "words.hpp"
 
 namespace graft::program {
@@ -16,7 +17,10 @@ DryRun try_steps(Engine& engine, train::EpochBatches& batches, const train::Data
   const train::Batch largest = batches.largest();
   (void)engine.step(std::span(&largest, 1));  // the first of its shape prepares the products
   std::vector<train::StepReport> tried;
-  for (double spent = 0; std::ssize(tried) < 8 && (tried.empty() || spent < 2); spent += tried.back().seconds) {
+  const Processes processes;
+  const double all = static_cast<double>(processes.size());
+  for (double spent = 0; std::ssize(tried) < 8 && (tried.empty() || spent < 2);
+       spent += processes.sum_of(tried.back().seconds) / all) {  // they must agree on when it is enough
     tried.push_back(engine.step(batches.at(std::ssize(tried))));
   }
   const auto seconds_a_token = [](const train::StepReport& report) {

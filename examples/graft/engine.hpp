@@ -168,6 +168,7 @@ class Engine {
                                                          const TrainingRequest& request) = 0;
 
   virtual void begin_training(const TrainingRequest& request) = 0;
+  /// Of several processes each gives its share (train::Trainer).
   virtual train::StepReport step(std::span<const train::Batch> batches) = 0;
   /// Goes past a batch whose step was not taken (train::Trainer::skip).
   virtual void skip() = 0;
@@ -194,7 +195,7 @@ class Engine {
 /// Reads the weights of the checkpoint.
 [[nodiscard]] std::unique_ptr<Engine> make_fp32_engine(const models::Checkpoint& checkpoint);
 [[nodiscard]] std::unique_ptr<Engine> make_bf16_engine(const models::Checkpoint& checkpoint);
-/// The same on the first CUDA device.
+/// The same on a CUDA device: the first, or, of several processes on a machine, each on one of its own.
 [[nodiscard]] std::unique_ptr<Engine> make_fp32_cuda_engine(const models::Checkpoint& checkpoint);
 [[nodiscard]] std::unique_ptr<Engine> make_bf16_cuda_engine(const models::Checkpoint& checkpoint);
 /// Whether there is one.

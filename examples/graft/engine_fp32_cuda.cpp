@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <graft/backends/cuda.hpp>
+#include <graft/backends/cuda/nccl.hpp>
 
 #include "engine_of.hpp"
 
@@ -10,7 +11,9 @@ bool has_cuda_device() {
 }
 
 std::unique_ptr<Engine> make_fp32_cuda_engine(const models::Checkpoint& checkpoint) {
-  return std::make_unique<EngineOf<Uniform<float>, backends::Cuda>>(checkpoint, "CUDA");
+  const backends::Cuda be(std::make_shared<backends::cuda::Queue>(static_cast<int>(Processes().rank_on_machine())));
+  return std::make_unique<EngineOf<Uniform<float>, backends::Cuda, backends::cuda::Nccl<Processes>>>(checkpoint, "CUDA",
+                                                                                                     be);
 }
 
 }  // namespace graft::program

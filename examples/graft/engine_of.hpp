@@ -41,6 +41,7 @@
 #include "chosen.hpp"
 #include "engine.hpp"
 #include "exports.hpp"
+#include "processes.hpp"
 
 namespace graft::program {
 
@@ -133,7 +134,8 @@ struct ModulesOf {
 
 }  // namespace detail
 
-template <precision P, class B>
+/// `Sums` adds up what the processes of a run have found; it is made of Processes.
+template <precision P, class B, class Sums = Processes>
 class EngineOf : public Engine {
  public:
   using Model = models::Llama<P, B>;
@@ -323,7 +325,8 @@ class EngineOf : public Engine {
     method.adamw.decay = request.weight_decay;
     method.sgd.decay = request.weight_decay;
     trainer_.emplace(be_, model_, *attached_, optimizers::LoraPlus<ChosenOptimizer>{method, request.lora_plus},
-                     ChosenSchedule{request.schedule, request.warmup, request.lowest_rate}, request.settings);
+                     ChosenSchedule{request.schedule, request.warmup, request.lowest_rate}, request.settings,
+                     train::TokenMean(), Sums(Processes()));
   }
   train::StepReport step(std::span<const train::Batch> batches) override { return trainer_->step(batches); }
   void skip() override { trainer_->skip(); }
@@ -387,7 +390,9 @@ class EngineOf : public Engine {
   std::vector<std::unique_ptr<AttachedType>> loaded_;
   AttachedType* attached_ = nullptr;  // the one in use, or none
   AttachedType* member_ = nullptr;
-  std::optional<train::Trainer<Model, AttachedType, optimizers::LoraPlus<ChosenOptimizer>, ChosenSchedule>> trainer_;
+  std::optional<
+      train::Trainer<Model, AttachedType, optimizers::LoraPlus<ChosenOptimizer>, ChosenSchedule, train::TokenMean, Sums>>
+      trainer_;
 };
 
 }  // namespace graft::program

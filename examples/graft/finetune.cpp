@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>  // move, pair
 
+#include <graft/backends/isa.hpp>
 #include <graft/train/epoch_batches.hpp>
 #include <graft/version.hpp>
 
@@ -21,6 +22,7 @@
 #include "loss_svg.hpp"
 #include "machine.hpp"
 #include "memory_forecast.hpp"
+#include "processes.hpp"
 #include "progress.hpp"
 #include "run_folder.hpp"
 #include "run_settings.hpp"
@@ -162,7 +164,7 @@ class Run {
     }
     batches_.emplace(data_,
                      train::BatchOptions{s_.data.batch_size, s_.grad_accum, engine().inserted(), !s_.no_shuffle,
-                                         s_.group_by_length, s_.seed},
+                                         s_.group_by_length, s_.seed, processes_.rank(), processes_.size()},
                      std::move(chosen));
     total_steps_ = steps_of(*batches_, s_);
     training_.optimizer = s_.optimizer;
@@ -183,6 +185,9 @@ class Run {
     }
     memory_ = forecast_memory(session_, engine().forecast(batches_->largest(), largest_measured(), training_));
     identity_ = {engine().base(), data_fingerprints(s_), identity_settings(resolved())};
+    // Nothing has been written up to here, so all have looked at the same folder.
+    processes_.require_same(to_json(identity_).dump() + resumption_.checkpoint + (resumption_.finished ? " finished " : " ") +
+                            backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]);
   }
 
   int run() {
@@ -202,7 +207,7 @@ class Run {
       begin_anew();
     }
     train_all();
-    return finish();
+    return processes_.leads() ? finish() : interrupted() ? exit_interrupted : exit_success;
   }
 
  private:
@@ -234,7 +239,8 @@ class Run {
         s_.data.data + ": " + counts_text(data_.counts()) + "\n" + test_text("valid     ", valid_) +
         test_text("retain    ", retain_) + "training  " + masking_text() + "\n" + "steps     " +
         std::to_string(total_steps_) + " of " + std::to_string(s_.data.batch_size * s_.grad_accum) +
-        " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule + "\n" +
+        " examples, rate " + significant(training_.settings.rate, 3) + " " + s_.schedule +
+        (processes_.size() > 1 ? ", by " + std::to_string(processes_.size()) + " processes" : "") + "\n" +
         "memory    forecast of the peak\n" + memory_.text(10);
     std::fputs(text.c_str(), stderr);
   }
@@ -349,6 +355,7 @@ class Run {
   void go_on() {
     const std::string& where = resumption_.checkpoint;
     const io::Json notes = engine().load_checkpoint(where, identity_);
+    processes_.wait();  // nothing is taken away that another still reads
     const auto number = [](const io::Json& json) {  // JSON has no word for what is not finite
       return json.is_number() ? json.get<double>() : std::numeric_limits<double>::infinity();
     };
@@ -376,7 +383,9 @@ class Run {
     }
     checkpoints_.clear_remains();
     checkpoints_.prune(s_.keep_best ? best_step_ : -1);
-    std::remove(folder_.path("run.json").c_str());  // of the run that was interrupted
+    if (processes_.leads()) {
+      std::remove(folder_.path("run.json").c_str());  // of the run that was interrupted
+    }
     for (const io::Json& logged : folder_.reopen(steps_)) {
       note_loss(logged);
     }
@@ -400,7 +409,7 @@ class Run {
     }
     start_seconds_ = process_seconds();
     begin_ = Clock::now();
-    while (steps_ < total_steps_ && !interrupted() && !stops_early()) {
+    while (steps_ < total_steps_ && !asked_to_end() && !stops_early()) {
       const std::vector<train::Batch> batches = batches_->at(steps_);
       const train::StepReport report = engine().step(batches);
       io::Json record = {{"step", report.step},
@@ -444,7 +453,7 @@ class Run {
   /// run that goes on, so that nobody waits for it.
   void settle(io::Json record, bool validation_is_due, bool save_is_due) {
     bool improved = false;
-    const bool validates = validation_is_due && !interrupted();
+    const bool validates = validation_is_due && !asked_to_end();
     if (validates) {
       const Score found = validate(steps_);
       record["valid_loss"] = found.loss;
@@ -475,6 +484,9 @@ class Run {
 
   /// Writes the checkpoint of this step. One that cannot be written (train.464) leaves those before it as they are.
   void save_checkpoint() {
+    if (!processes_.leads()) {
+      return;
+    }
     const std::string path = checkpoints_.path(steps_);
     const std::vector<Index> before = checkpoints_.steps();
     try {
@@ -502,7 +514,7 @@ class Run {
     const std::string step = "step " + std::to_string(report.step);
     std::string why = "the loss " + significant(report.loss, 5) + " is a spike";
     if (report.verdict == train::Verdict::not_finite) {
-      why = engine().first_non_finite(batches);
+      why = processes_.first_text(engine().first_non_finite(batches));
       why = (why.empty() ? "the sum of the losses" : why) + " is not finite";
       if (s_.on_nonfinite == "stop") {
         stop_before(step + " was not taken: " + why);
@@ -525,11 +537,20 @@ class Run {
     } catch (const Error& error) {
       kept = std::string("no checkpoint could be kept (") + error.what() + ")";
     }
+    processes_.wait();  // who fails ends the others, too
     fail("train.439",
          why + "; " + kept + ": lower --lr or warm up in a new run, or leave such batches out with --on-nonfinite skip",
          folder_.path());
   }
 
+  /// Whether any process has been asked to end; all must learn it at the same step.
+  [[nodiscard]] bool asked_to_end() const {
+    const bool asked = processes_.any(interrupted());
+    if (asked) {
+      interrupted_elsewhere();
+    }
+    return asked;
+  }
   [[nodiscard]] bool stops_early() const { return s_.patience > 0 && waited_ >= s_.patience; }
   [[nodiscard]] double train_seconds() const {
     return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count();
@@ -633,6 +654,7 @@ class Run {
             {"retain", retain_.json()},
             {"scores", {{"before", before_}, {"after", after}}},
             {"machine", machine_json()},
+            {"processes", processes_.size()},
             {"samples", samples_->json()},
             {"memory",
              {{"forecast_bytes", memory_.json()},
@@ -652,6 +674,7 @@ class Run {
   [[nodiscard]] std::string adapter_name() const { return names_of(adapters_); }
 
   const FinetuneSettings& s_;
+  Processes processes_;
   Resumption resumption_;
   RunFolder folder_;
   Checkpoints checkpoints_;
@@ -689,6 +712,7 @@ class Run {
 }  // namespace
 
 int finetune(const FinetuneSettings& settings) {
+  join_processes();
   if (!settings.init_adapter.empty()) {
     refuse_plain_flags(settings.adapter, "has no meaning beside --init-adapter, which brings its own");
   }
@@ -701,7 +725,15 @@ int finetune(const FinetuneSettings& settings) {
     found.valid = files.valid;  // a folder's own
   }
   check_settings(found);
-  return Run(found).run();
+  if (const Index count = Processes().size(); found.data.batch_size < count) {
+    fail("train.511",
+         "--batch-size is " + std::to_string(found.data.batch_size) + ", expected at least one example for each of the " +
+             std::to_string(count) + " processes",
+         "--batch-size");
+  }
+  const int code = Run(found).run();
+  leave_processes();
+  return code;
 }
 
 }  // namespace graft::program

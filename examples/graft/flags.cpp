@@ -19,6 +19,7 @@
 #include "commands.hpp"
 #include "config_file.hpp"
 #include "exports.hpp"
+#include "processes.hpp"
 
 namespace graft::program {
 
@@ -659,6 +660,10 @@ int run_command_line(int count, const char* const* arguments) {
     refuse(left.starts_with('-')
                ? "unknown flag " + left + "; did you mean " + nearest_flag(*chosen.front(), left) + "?"
                : "unexpected word \"" + left + "\"");
+  }
+  if (const Index count = launched_processes(); count > 1 && chosen.front() != &finetune_app) {
+    fail("train.510", "this was started as " + std::to_string(count) + " processes, but " + chosen.front()->get_name() +
+                          " is for one: only finetune shares its work (docs/distributed.md)");
   }
   if (chosen.front() == &inspect_app) {
     require_given(inspection.path, "PATH", "a file or folder to look into");

@@ -13,6 +13,7 @@ namespace {
 
 std::atomic<bool> listening = false;
 std::atomic<bool> wished = false;
+std::atomic<bool> elsewhere = false;  // apart: the first signal here ends nothing at once, though another process had one before
 
 }  // namespace
 
@@ -40,7 +41,11 @@ void listen_for_interrupt() {
 }
 
 bool interrupted() {
-  return wished;
+  return wished || elsewhere;
+}
+
+void interrupted_elsewhere() {
+  elsewhere = true;
 }
 
 }  // namespace graft::program

@@ -12,5 +12,7 @@ void watch_signals();
 /// From here on the first signal sets the wish.
 void listen_for_interrupt();
 [[nodiscard]] bool interrupted();
+/// Another process of the run has got a signal.
+void interrupted_elsewhere();
 
 }  // namespace graft::program

@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "flags.hpp"
 #include "interrupt.hpp"
+#include "processes.hpp"
 
 int main(int count, char** arguments) {
   try {
@@ -17,6 +18,7 @@ int main(int count, char** arguments) {
     std::string message = error.what();
     std::replace(message.begin(), message.end(), '\n', ' ');
     std::fprintf(stderr, "graft: %s\n", message.c_str());
+    graft::program::end_processes(message);
     return graft::program::exit_error;
   }
 }

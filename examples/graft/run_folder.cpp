@@ -12,6 +12,8 @@
 #include <graft/io/atomic_file.hpp>
 #include <graft/io/path.hpp>
 
+#include "processes.hpp"
+
 namespace graft::program {
 
 void refuse_taken(const std::string& path, bool overwrite, std::string_view ending) {
@@ -45,6 +47,9 @@ RunFolder::RunFolder(std::string path, bool overwrite) : path_(std::move(path)) 
 }
 
 void RunFolder::create() {
+  if (!Processes().leads()) {
+    return;
+  }
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   if (error) {
@@ -55,6 +60,9 @@ void RunFolder::create() {
 
 std::vector<io::Json> RunFolder::reopen(Index step) {
   std::vector<io::Json> kept;
+  if (!Processes().leads()) {
+    return kept;
+  }
   std::string text;
   std::istringstream lines(io::exists(path("log.jsonl")) ? io::read_text(path("log.jsonl")) : std::string());
   for (std::string line; std::getline(lines, line) && !lines.eof();) {  // a line without its end was cut by a kill
@@ -78,12 +86,18 @@ void RunFolder::open_log(const char* mode) {
 }
 
 void RunFolder::sync() {
+  if (!Processes().leads()) {
+    return;
+  }
   if (std::fflush(log_.get()) != 0 || ::fsync(::fileno(log_.get())) != 0) {
     fail("io.202", std::string("cannot write the file: ") + std::strerror(errno), path("log.jsonl"));
   }
 }
 
 void RunFolder::log(const io::Json& record) {
+  if (!Processes().leads()) {
+    return;
+  }
   std::fputs((record.dump() + "\n").c_str(), log_.get());
   if (std::fflush(log_.get()) != 0) {
     fail("io.202", std::string("cannot write the file: ") + std::strerror(errno), path("log.jsonl"));
@@ -91,6 +105,9 @@ void RunFolder::log(const io::Json& record) {
 }
 
 void RunFolder::write(const std::string& name, const std::string& text) const {
+  if (!Processes().leads()) {
+    return;
+  }
   io::write_text(path(name), text);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RunFolder: the folder that a finetuning run fills: log.jsonl as it goes, the adapter, run.json and loss.svg at the end.
+// RunFolder: the folder that a finetuning run fills: log.jsonl as it goes, the adapter, run.json and loss.svg at the end. Of several
+// processes the first alone touches it.
 #pragma once
 
 #include <cstdio>
@@ -25,6 +26,7 @@ class RunFolder {
   /// Makes the folder and opens the log.
   void create();
   /// Opens the log of a run that goes on, with what it holds of the steps before `step`, which are returned; later ones go.
+  /// Another process than the first gets none.
   std::vector<io::Json> reopen(Index step);
   /// Appends a record to log.jsonl; it is on its way to the disk when this returns.
   void log(const io::Json& record);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN and xtensor enter by their own doors.
+// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN, MPI and xtensor enter by their own doors.
 // Written by tests/house/check_umbrella.py --update.
 #pragma once
 
@@ -45,6 +45,7 @@
 #include <graft/adapters/vera.hpp>
 #include <graft/backends/cuda.hpp>
 #include <graft/backends/cuda/lists.hpp>
+#include <graft/backends/cuda/nccl.hpp>
 #include <graft/backends/cuda/queue.hpp>
 #include <graft/backends/cuda/replay.hpp>
 #include <graft/backends/cuda/resident_weight.hpp>
@@ -213,6 +214,7 @@
 #include <graft/train/batch.hpp>
 #include <graft/train/checkpoint.hpp>
 #include <graft/train/choices.hpp>
+#include <graft/train/communicator.hpp>
 #include <graft/train/dataset.hpp>
 #include <graft/train/dpo.hpp>
 #include <graft/train/epoch.hpp>

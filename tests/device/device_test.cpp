@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What needs a CUDA device: the kernels themselves, beside the same ones on the processor (tests/backends/cuda_test.cpp).
+#include <optional>
+
 #include <graft/backends/cuda.hpp>
+#include <graft/backends/cuda/nccl.hpp>
 #include <graft/optimizers/adamw.hpp>
 #include <graft/schedules/constant.hpp>
 #include <graft/train/trainer.hpp>
@@ -72,6 +75,14 @@ std::vector<Tensor<float>> trained(const backends::Cuda& be) {
   bench.attached.for_each_parameter([&](const std::string&, Parameter<float>& p) { values.push_back(bench.copied(p.value)); });
   return values;
 }
+
+/// A group of one, so that NCCL runs on a machine with one device.
+struct OneProcess {
+  [[nodiscard]] Index rank() const { return 0; }
+  [[nodiscard]] Index size() const { return 1; }
+  void sum(std::span<double>) const {}
+  void broadcast(std::span<std::byte>) const {}
+};
 
 }  // namespace
 
@@ -187,4 +198,24 @@ TEST_CASE("more memory than the device has is refused with what is free", "[devi
     CHECK(error.id() == "cuda.002");
     CHECK_THAT(error.what(), test::contains("MiB"));
   }
+}
+
+TEST_CASE("NCCL takes our declarations of its functions: a group of one leaves gradients as the kernels made them", "[device]") {
+  const backends::Cuda be;
+  std::optional<backends::cuda::NcclLibrary> library;
+  try {
+    library = backends::cuda::NcclLibrary::open();
+  } catch (const Error& error) {
+    WARN(error.what());
+    return;
+  }
+  backends::cuda::Nccl<OneProcess> processes(OneProcess{}, *library);
+  Tensor<float> one(3, 5), two(1, 70000);
+  const auto burst = be.burst();
+  be.fill(2, one.view());
+  be.fill(3, two.view());
+  const View<float> gradients[] = {one.view(), two.view()};
+  processes.sum(be, std::span<const View<float>>(gradients));
+  CHECK(one(2, 4) == 2.0f);
+  CHECK(two(0, 69999) == 3.0f);
 }

@@ -11,6 +11,7 @@ DOORS = {
     "pcre2.h": {"text/pcre2.hpp"},
     "zip.h": {"io/torch_zip.hpp"},
     "oneapi": {"backends/gemm/onednn.hpp"},
+    "mpi.h": {"train/mpi.hpp"},
     "omp.h": {"core/parallel.hpp"},
     "cublasLt.h": {"backends/cuda/cublas_lt.cuh", "backends/cuda/kernels.cu"},
     "cuda_bf16.h": {"backends/cuda/kernels.cu"},

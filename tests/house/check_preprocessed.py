@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ if not options.update and version != table["compiler"]:
 def count(header):
     """Lines that reach the compiler: neither blank nor a line marker."""
     command = [options.compiler, "-std=c++20", "-E", "-x", "c++", f"-I{options.root / 'include'}", "-I/usr/include/eigen3",
+               f"-I/usr/include/{platform.machine()}-linux-gnu/mpi",
                options.root / "include" / "graft" / header.name]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:

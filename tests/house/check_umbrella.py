@@ -2,7 +2,7 @@
 """graft.hpp includes every header that Eigen and nlohmann/json suffice for, in order; --update writes it."""
 import house
 
-OPTIONAL = ("xtensor/", "pcre2.h", "zip.h", "oneapi/", "cuda")  # what reaches these is included by those who want it
+OPTIONAL = ("xtensor/", "pcre2.h", "zip.h", "oneapi/", "mpi.h", "cuda")  # what reaches these is included by those who want it
 
 options = house.arguments("--update")
 by_name = {header.name: header for header in house.headers(options.root)}
@@ -13,7 +13,7 @@ wanted = [
 wanted.sort(key=lambda name: ("/" in name, name))
 text = (
     "// SPDX-License-Identifier: Apache-2.0\n"
-    "// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN and xtensor enter by their own doors.\n"
+    "// Everything that needs Eigen and nlohmann/json only; PCRE2, libzip, oneDNN, MPI and xtensor enter by their own doors.\n"
     "// Written by tests/house/check_umbrella.py --update.\n"
     "#pragma once\n\n" + "".join(f"#include <graft/{name}>\n" for name in wanted))
 umbrella = options.root / "include" / "graft" / "graft.hpp"

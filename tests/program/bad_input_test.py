@@ -240,6 +240,15 @@ def test_saved_adapters():
         refused(home, adapter(lambda head, tail: head[key].update(shape=head[key]["shape"][::-1])), "adapter.651", key)
 
 
+def test_processes():
+    """several processes that cannot meet are refused, as is what only one can do"""
+    with folder() as name:
+        home = prepared(name)
+        launched = {**os.environ, "PMI_SIZE": "2"}  # what a launcher says that is not the one of the program's MPI, if it has one
+        refused(home, finetune(home), "train.510", "2 processes", env=launched)
+        refused(home, ["eval", "--model", MODEL, "--data", home / "train.jsonl"], "train.510", "eval", env=launched)
+
+
 def test_generate():
     """a prompt without a tokenizer, a bad number and an unknown file are refused"""
     with folder() as name:

@@ -126,3 +126,44 @@ TEST_CASE("the file's order, chosen records and placeholders are as asked, and t
   CHECK(batches.at(0).front().ragged.length(0) == 3 + 2 + 4 * 7 % 23);
   CHECK(firsts({batches.largest()}) == std::vector<std::vector<std::int32_t>>{{16, 15}});
 }
+
+TEST_CASE("shares of a step are its batches, cut in their order; a small batch leaves some empty") {
+  const Counted counted(23);  // the last step has 5 examples, in batches of 4 and 1
+  const train::BatchOptions whole{.batch_size = 4, .grad_accum = 2, .seed = 5};
+  train::EpochBatches all(counted.file, whole, counted.file.kept());
+  std::vector<train::EpochBatches> shares;
+  for (Index share = 0; share < 3; ++share) {
+    train::BatchOptions options = whole;
+    options.share = share;
+    options.shares = 3;
+    shares.emplace_back(counted.file, options, counted.file.kept());
+  }
+  for (Index step = 0; step < 6; ++step) {
+    CAPTURE(step);
+    std::vector<std::vector<std::int32_t>> joined;
+    std::vector<std::size_t> next(shares.size(), 0);
+    std::vector<std::vector<std::vector<std::int32_t>>> parts;
+    for (train::EpochBatches& share : shares) {
+      parts.push_back(firsts(share.at(step)));
+    }
+    for (const auto& batch : firsts(all.at(step))) {
+      auto& own = joined.emplace_back();
+      for (std::size_t share = 0; share < shares.size(); ++share) {
+        const auto count = std::ssize(batch);
+        const auto third = static_cast<Index>(share);
+        if (count * (third + 1) / 3 > count * third / 3) {
+          const auto& part = parts[share].at(next[share]++);
+          CHECK(std::ssize(part) == count * (third + 1) / 3 - count * third / 3);
+          own.insert(own.end(), part.begin(), part.end());
+        }
+      }
+      CHECK(own == batch);
+    }
+    for (std::size_t share = 0; share < shares.size(); ++share) {
+      CHECK(parts[share].size() == next[share]);
+    }
+  }
+  CHECK(shares[0].at(2).size() == 1);
+  CHECK(shares[2].at(2).size() == 2);
+  CHECK(shares[1].largest().ragged.sequences() == 2);
+}

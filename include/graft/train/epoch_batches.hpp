@@ -27,6 +27,8 @@ struct BatchOptions {
   bool shuffled = true;          ///< else in the order of the file
   bool group_by_length = false;  ///< examples of like lengths stand together
   std::uint64_t seed = 0;        ///< of the order
+  Index share = 0;               ///< which part of each batch is given out, where several processes train together
+  Index shares = 1;              ///< into how many parts a batch is cut
 };
 
 /// Where a run stands in its data: what a resumed one needs beside the seed.
@@ -78,7 +80,8 @@ class EpochBatches {
   /// Where step `step` (from 0) finds its examples.
   [[nodiscard]] Cursor cursor(Index step) const { return {step / per_epoch(), step % per_epoch()}; }
 
-  /// The batches of step `step` (from 0), read on all threads.
+  /// The batches of step `step` (from 0), read on all threads: of each, this share's examples; none, where a batch has fewer than
+  /// there are shares. The share alone is read.
   [[nodiscard]] std::vector<Batch> at(Index step) {
     const Cursor cursor = this->cursor(step);
     if (cursor.epoch != epoch_) {
@@ -86,18 +89,33 @@ class EpochBatches {
     }
     const Index size = options_.batch_size * options_.grad_accum;
     const Index first = cursor.position * size;
-    const std::vector<Example> read = file_->at(order_.slice(first, size));
+    const std::vector<std::uint32_t> step_order = order_.slice(first, size);
+    std::vector<std::uint32_t> mine;
+    std::vector<Index> counts;  // by batch
+    for (Index begin = 0; begin < std::ssize(step_order); begin += options_.batch_size) {
+      const Index count = std::min(options_.batch_size, std::ssize(step_order) - begin);
+      const auto from = step_order.begin() + begin + count * options_.share / options_.shares;
+      const auto to = step_order.begin() + begin + count * (options_.share + 1) / options_.shares;
+      mine.insert(mine.end(), from, to);
+      counts.push_back(to - from);
+    }
+    const std::vector<Example> read = file_->at(mine);
+    auto next = read.begin();
     std::vector<Batch> parts;
-    for (Index i = 0; i < std::ssize(read); ++i) {
-      if (i % options_.batch_size == 0) {
-        parts.emplace_back();
+    for (const Index count : counts) {
+      if (count > 0) {
+        Batch& part = parts.emplace_back();
+        for (Index i = 0; i < count; ++i) {
+          part.push(*next++, 1, options_.inserted);
+        }
       }
-      parts.back().push(read[static_cast<std::size_t>(i)], 1, options_.inserted);
     }
     return parts;
   }
-  /// The batch that needs the most memory.
-  [[nodiscard]] Batch largest() const { return largest_batch(*file_, chosen_, options_.batch_size, options_.inserted); }
+  /// The batch that needs the most memory, of what a share has at most.
+  [[nodiscard]] Batch largest() const {
+    return largest_batch(*file_, chosen_, ceil_div(options_.batch_size, options_.shares), options_.inserted);
+  }
 
  private:
   /// Streams of epochs stand apart from those that adapters draw from.

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainer: one optimizer step after another on what is attached to a model. The loss is the objective's mean over the whole
-// accumulated batch, however it was cut: over its labelled tokens, unless told otherwise. A step that would spoil the
-// parameters is not taken.
+// accumulated batch, however it was cut, and among however many processes: over its labelled tokens, unless told otherwise. A
+// step that would spoil the parameters is not taken.
 #pragma once
 
-#include <algorithm>  // min
+#include <algorithm>  // fill, min
 #include <chrono>
 #include <cmath>
+#include <numeric>  // accumulate
 #include <vector>
 
 #include <graft/models/llama_run.hpp>
 #include <graft/optimizer.hpp>
 #include <graft/schedule.hpp>
 #include <graft/train/batch.hpp>
+#include <graft/train/communicator.hpp>
 #include <graft/train/first_non_finite.hpp>
 #include <graft/train/loss_mean.hpp>
 #include <graft/train/objective.hpp>
@@ -33,7 +35,7 @@ struct TrainerSettings {
 /// the loss is a spike (TrainerSettings::spike).
 enum class Verdict { applied, not_finite, spike };
 
-/// What one step did; `loss` and `gradient_norm` are taken before the update and before clipping.
+/// What one step did, on all processes together; `loss` and `gradient_norm` are taken before the update and before clipping.
 struct StepReport {
   Index step = 0;                      ///< from 1
   double loss = 0;                     ///< the objective's mean
@@ -53,8 +55,11 @@ struct TrainerProgress {
   LossMean losses;    ///< of the updates
 };
 
-/// Holds the optimizer's state and the memory of the passes. Model and attached outlive it.
-template <class Model, class AttachedType, optimizer Optimizer, schedule Schedule, objective Objective = TokenMean>
+/// Holds the optimizer's state and the memory of the passes. Model and attached outlive it. With a communicator of several
+/// processes each of them makes one, of the same settings and the same parameters, and calls step() with its share: N processes
+/// do what one does that accumulates their shares, those of process 0 first. Every process then makes the same update.
+template <class Model, class AttachedType, optimizer Optimizer, schedule Schedule, objective Objective = TokenMean,
+          communicator<typename Model::Backend, typename Model::C> Processes = Alone>
 class Trainer {
  public:
   using B = typename Model::Backend;        ///< the backend
@@ -63,17 +68,20 @@ class Trainer {
 
   /// Backend, model and attached outlive this; nothing attached is train.401.
   Trainer(const B& be, const Model& model, AttachedType& attached, Optimizer method, Schedule rates,
-          TrainerSettings settings, Objective lowered = {})
+          TrainerSettings settings, Objective lowered = {}, Processes processes = {})
       : be_(be),
         model_(model),
         attached_(attached),
         optimizer_(method),
         schedule_(rates),
         settings_(settings),
-        objective_(lowered) {
+        objective_(lowered),
+        processes_(processes),
+        counts_(static_cast<std::size_t>(first_share + processes.size())) {
     attached_.for_each_parameter([&](const std::string& name, Parameter<C>& p) {
       parameters_.push_back(&p);
       gradients_.push_back(p.gradient.view());
+      read_gradients_.push_back(p.gradient.view());
       states_.push_back(start_state(optimizer_, name, p));
     });
     if (states_.empty()) {
@@ -82,16 +90,13 @@ class Trainer {
   }
 
   /// Accumulates the gradients of all batches, then moves the parameters once. A loss or gradient that is not finite, or a
-  /// spike, leaves all as it was before the call: the report says so, and skip() goes past these batches.
+  /// spike, leaves all as it was before the call: the report says so, and skip() goes past these batches. Among several
+  /// processes `batches` are this one's share, which may be empty; the report and its verdict are the same on all of them.
   StepReport step(std::span<const Batch> batches) {
     const auto begin = std::chrono::steady_clock::now();
     StepReport report;
-    Index terms = 0;
-    for (const Batch& batch : batches) {
-      report.tokens += batch.ragged.tokens();
-      report.labelled += batch.labelled();
-      terms += objective_.terms(batch);
-    }
+    std::uint64_t part = count(batches, report);
+    const double terms = counts_[0];
     if (report.labelled == 0) {
       fail("train.402", "a batch has no labelled token: nothing can be learnt from it");
     }
@@ -99,22 +104,23 @@ class Trainer {
     for (Parameter<C>* const p : parameters_) {
       be_.fill(0, p->gradient.view());
     }
-    const double mean = 1.0 / static_cast<double>(terms);
+    const double mean = 1.0 / terms;
     double total = 0;
     objective_.begin();
     AttachedType* const bank[] = {&attached_};
-    std::uint64_t part = 0;
     for (const Batch& batch : batches) {
       run_.forward(be_, model_, bank, batch.ragged, batch.tokens, batch.labelled(),
                    {.keep = true, .recompute = settings_.recompute, .dropout = dropout(part++)});
       total += objective_.loss(be_, model_, run_, batch, mean);
       run_.backward(be_, model_);
     }
+    processes_.sum(be_, std::span<const View<C>>(gradients_));
+    processes_.sum(std::span(&total, 1));
     report.step = progress_.steps + 1;
     report.loss = total * mean;
     report.rate = settings_.rate * schedule_.factor(progress_.steps, settings_.total_steps);
-    report.gradient_norm = std::sqrt(be_.squared_norm(std::span<const View<const C>>(gradients_)));
-    report.verdict = judge(report);
+    report.gradient_norm = std::sqrt(be_.squared_norm(std::span<const View<const C>>(read_gradients_)));
+    report.verdict = judge(report);  // of numbers that are the same bits on every process
     if (report.verdict == Verdict::applied) {
       update(report);
     }
@@ -130,10 +136,10 @@ class Trainer {
   void skip() { ++progress_.steps; }
 
   /// After a step that was not finite: which tensor of it was the first to be so ("the hidden state after block 5"), found
-  /// by walking the step again. Empty where all are finite.
+  /// by walking the step again. Empty where all are finite. Of several processes each walks its own share, and asks none.
   [[nodiscard]] std::string first_non_finite(std::span<const Batch> batches) {
     return train::first_non_finite(run_, be_, model_, attached_, objective_, batches, settings_.recompute,
-                                   [&](std::uint64_t part) { return dropout(part); });
+                                   [&](std::uint64_t part) { return dropout(parts_before() + part); });
   }
 
   /// Steps so far, those that were skipped included.
@@ -146,7 +152,7 @@ class Trainer {
   [[nodiscard]] const Arena& arena() const { return run_.arena(); }
   /// What is trained.
   [[nodiscard]] AttachedType& attached() const { return attached_; }
-  /// What is lowered, with what it tells of the last step.
+  /// What is lowered, with what it tells of the last step: of this process's share.
   [[nodiscard]] const Objective& objective() const { return objective_; }
   /// Calls visit(name, view) for all tensors that a run remembers: each parameter's value, and its state as
   /// "<parameter>.optimizer.<part>".
@@ -169,7 +175,28 @@ class Trainer {
   }
 
  private:
-  /// The masks of this step's batch number `part`.
+  /// In counts_: terms, tokens, labels, then the batches of each process.
+  static constexpr Index first_share = 3;
+
+  /// Counts the step over all processes, and returns how many of its batches come before this process's.
+  [[nodiscard]] std::uint64_t count(std::span<const Batch> batches, StepReport& report) {
+    std::fill(counts_.begin(), counts_.end(), 0.0);
+    for (const Batch& batch : batches) {
+      counts_[0] += static_cast<double>(objective_.terms(batch));
+      counts_[1] += static_cast<double>(batch.ragged.tokens());
+      counts_[2] += static_cast<double>(batch.labelled());
+    }
+    counts_[static_cast<std::size_t>(first_share + processes_.rank())] = static_cast<double>(batches.size());
+    processes_.sum(std::span(counts_));
+    report.tokens = static_cast<Index>(counts_[1]);
+    report.labelled = static_cast<Index>(counts_[2]);
+    return parts_before();
+  }
+  [[nodiscard]] std::uint64_t parts_before() const {
+    const auto shares = counts_.begin() + first_share;
+    return static_cast<std::uint64_t>(std::accumulate(shares, shares + processes_.rank(), 0.0));
+  }
+  /// The masks of this step's batch number `part`, counted over all processes.
   [[nodiscard]] Random dropout(std::uint64_t part) const {
     return Random(settings_.seed + static_cast<std::uint64_t>(progress_.steps), part << 32);
   }
@@ -197,9 +224,12 @@ class Trainer {
   Schedule schedule_;
   TrainerSettings settings_;
   Objective objective_;
+  Processes processes_;
+  std::vector<double> counts_;  // of a step
   models::LlamaRun<Model, AttachedType> run_;
   std::vector<Parameter<C>*> parameters_;
-  std::vector<View<const C>> gradients_;  // theirs
+  std::vector<View<C>> gradients_;  // theirs
+  std::vector<View<const C>> read_gradients_;
   std::vector<typename Optimizer::template State<C>> states_;
   TrainerProgress progress_;
 };

@@ -316,6 +316,11 @@ void Queue::set_replay(bool on) {
   state_->replay.flush();
   state_->replays = on;
 }
+void* Queue::stream() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->replay.flush();
+  return state_->stream;
+}
 std::size_t Queue::peak_bytes() {
   return DeviceMemory::peak();
 }

@@ -74,6 +74,8 @@ class Queue {
   /// Whether what is sent between two waits, and comes again, is sent as one graph (replay.hpp). So it is unless told otherwise.
   void set_replay(bool on);
 
+  /// Its cudaStream_t, with all that was sent on its way: what another library sends there comes after it.
+  [[nodiscard]] void* stream();
   [[nodiscard]] const DeviceFacts& facts() const;  ///< of the device
   /// Memory of the device that this process has had at once at most: tensors, weights, arenas and what queues need.
   [[nodiscard]] static std::size_t peak_bytes();
