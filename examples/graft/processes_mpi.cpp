@@ -54,7 +54,8 @@ void leave_processes() {
 }
 
 void end_processes(const std::string& message) {
-  if (!joined) {
+  if (Processes().size() == 1) {
+    leave_processes();
     return;
   }
   if (joined->rank() > 0) {
