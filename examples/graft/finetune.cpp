@@ -186,8 +186,9 @@ class Run {
     memory_ = forecast_memory(session_, engine().forecast(batches_->largest(), largest_measured(), training_));
     identity_ = {engine().base(), data_fingerprints(s_), identity_settings(resolved())};
     // Nothing has been written up to here, so all have looked at the same folder.
-    processes_.require_same(to_json(identity_).dump() + resumption_.checkpoint + (resumption_.finished ? " finished " : " ") +
-                            backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]);
+    processes_.require_same(to_json(identity_).dump() + resumption_.checkpoint +
+                            (resumption_.finished ? " finished " : " ") +
+                            std::string(backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]));
   }
 
   int run() {

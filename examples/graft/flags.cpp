@@ -661,8 +661,8 @@ int run_command_line(int count, const char* const* arguments) {
                ? "unknown flag " + left + "; did you mean " + nearest_flag(*chosen.front(), left) + "?"
                : "unexpected word \"" + left + "\"");
   }
-  if (const Index count = launched_processes(); count > 1 && chosen.front() != &finetune_app) {
-    fail("train.510", "this was started as " + std::to_string(count) + " processes, but " + chosen.front()->get_name() +
+  if (const Index launched = launched_processes(); launched > 1 && chosen.front() != &finetune_app) {
+    fail("train.510", "this was started as " + std::to_string(launched) + " processes, but " + chosen.front()->get_name() +
                           " is for one: only finetune shares its work (docs/distributed.md)");
   }
   if (chosen.front() == &inspect_app) {
