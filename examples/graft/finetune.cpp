@@ -187,7 +187,7 @@ class Run {
     identity_ = {engine().base(), data_fingerprints(s_), identity_settings(resolved())};
     // Nothing has been written up to here, so all have looked at the same folder.
     processes_.require_same(to_json(identity_).dump() + resumption_.checkpoint + (resumption_.finished ? " finished " : " ") +
-                            backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]);
+                            std::string(backends::isa_names[static_cast<std::size_t>(backends::chosen_isa())]));
   }
 
   int run() {
