@@ -59,7 +59,7 @@ void end_processes(const std::string& message) {
     return;
   }
   if (joined->rank() > 0) {
-    std::this_thread::sleep_for(std::chrono::seconds(1));  // the first one says it, if it says the same
+    std::this_thread::sleep_for(std::chrono::seconds(5));  // if the first one fails, too, it says so, and ends this one
     ::dprintf(real_stderr, "graft: process %td: %s\n", joined->rank(), message.c_str());
   }
   MPI_Abort(MPI_COMM_WORLD, exit_error);

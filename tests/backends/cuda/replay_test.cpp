@@ -11,7 +11,7 @@ using backends::cuda::Call;
 namespace {
 
 /// Writes down what it is asked to do, and what would run.
-struct Device {
+struct NotingDevice {
   struct Graph {
     std::vector<std::string> calls;
     explicit operator bool() const { return !calls.empty(); }
@@ -53,8 +53,8 @@ struct Device {
 const std::string add = "add", scale = "scale", product = "product";
 
 struct Bench {
-  Device device;
-  backends::cuda::Replay<Device> replay{device};
+  NotingDevice device;
+  backends::cuda::Replay<NotingDevice> replay{device};
 
   void send(const std::string& what, int argument, Index tasks = 1) {
     const bool is_kernel = &what != &product;
@@ -159,7 +159,7 @@ TEST_CASE("stretches are told apart by how they begin, and the oldest are forgot
     send(scale, 2);
   }
   CHECK(bench.device.graphs == 2);
-  const std::vector<std::string> others(backends::cuda::Replay<Device>::most, "another");
+  const std::vector<std::string> others(backends::cuda::Replay<NotingDevice>::most, "another");
   for (const std::string& another : others) {
     bench.send(another, 1);
     CHECK(bench.flushed() == Texts{"another 1 of 1"});
