@@ -84,6 +84,13 @@ struct OneProcess {
   void broadcast(std::span<std::byte>) const {}
 };
 
+void check_identical(const std::vector<Tensor<float>>& first, const std::vector<Tensor<float>>& second) {
+  REQUIRE(first.size() == second.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    CHECK(test::identical(first[i].view(), second[i].view()));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a device that is not there is named") {
@@ -156,10 +163,7 @@ TEST_CASE("two runs with one seed end in the same bits", "[device]") {
   const backends::Cuda be;
   const auto first = trained(be);
   const auto second = trained(be);
-  REQUIRE(first.size() == second.size());
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    CHECK(test::identical(first[i].view(), second[i].view()));
-  }
+  check_identical(first, second);
 }
 
 TEST_CASE("steps that are sent as graphs end in the bits of those sent call by call", "[device]") {
@@ -167,10 +171,7 @@ TEST_CASE("steps that are sent as graphs end in the bits of those sent call by c
   const auto as_graphs = trained(be);
   be.queue().set_replay(false);
   const auto singly = trained(be);
-  REQUIRE(as_graphs.size() == singly.size());
-  for (std::size_t i = 0; i < singly.size(); ++i) {
-    CHECK(test::identical(as_graphs[i].view(), singly[i].view()));
-  }
+  check_identical(as_graphs, singly);
 }
 
 TEST_CASE("a product of one row on a CUDA device equals Reference", "[device]") {

@@ -120,24 +120,26 @@ struct Queue::State {
 
   // --- sending ---
 
-  /// Outside of a burst a call waits; in a debug build every call does, so that it names its own failure.
+#if defined(NDEBUG)
+  static constexpr bool each_waits = false;
+#else
+  static constexpr bool each_waits = true;  // so that a failure names its own call
+#endif
+
+  /// Outside of a burst a call waits.
   template <class Arguments>
   void send(const Call& call, Arguments with) {
     clear_gaps(with);
     const auto arguments = std::as_bytes(std::span(&with, 1));
-#if defined(NDEBUG)
-    if (bursts > 0 && replays) {
+    const bool waits = each_waits || bursts == 0;
+    if (replays && !waits) {
       replay.send(call, arguments);
       return;
     }
-#endif
     perform(call, arguments);
-#if defined(NDEBUG)
-    if (bursts > 0) {
-      return;
+    if (waits) {
+      finish();
     }
-#endif
-    finish();
   }
   void finish() {
     if (failure) {
